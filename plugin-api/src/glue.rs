@@ -19,6 +19,7 @@ use crate::{
     Batch, Context, Exporter, Failure, Host, Kind, Outcome, bridge,
     guard::{self, EntryPoint, guarded},
     outcome::encode_outcome,
+    setting::with_suggestions,
 };
 
 /// The id of the extension that makes a plugin panic, for the test kit. The request is
@@ -34,8 +35,8 @@ pub use delfin_plugin_c::CHECK_EXTENSION;
 pub fn create<T: Exporter>(
     config: RStr<'_>,
     host: abi::HostBox,
-) -> RResult<abi::ExporterBox, abi::Outcome> {
     module: &'static str,
+) -> RResult<abi::ExporterBox, abi::Outcome> {
     let host = Host::new(host);
     bridge::install(&host, module);
     guard::report_panics();
@@ -186,10 +187,9 @@ fn read_config<T: Exporter>(config: &str) -> Result<T::Config, Failure> {
         // The host has written the JSON from its own configuration, so a line and a
         // column in it mean nothing to the operator.
         let text = error.to_string();
-        Failure::misconfigured(
-            text.rsplit_once(" at line ")
-                .map_or(&*text, |(reason, _)| reason),
-        )
+        let reason = text.rsplit_once(" at line ");
+        let reason = reason.map_or(&*text, |(reason, _)| reason);
+        Failure::misconfigured(with_suggestions(reason))
     })
 }
 

@@ -208,6 +208,46 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// The known word that the user probably meant.
+///
+/// The distance counts inserted, deleted, changed and swapped characters, without
+/// regard to case. A third of the characters may differ, and one in a short word:
+/// more would suggest words that have nothing to do with the written one.
+pub fn did_you_mean<'k>(
+    written: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
+    let written = written.to_lowercase();
+    let max_distance = (written.chars().count() / 3).max(1);
+    let distances = known.into_iter().map(|word| {
+        let distance = strsim::damerau_levenshtein(&written, &word.to_lowercase());
+        (distance, word)
+    });
+    distances
+        .filter(|(distance, _)| *distance <= max_distance)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+/// Adds to each mistake about an unknown setting which one was probably meant. serde knows both
+/// names, and passes on only a text.
+pub(crate) fn with_suggestions(mistakes: &str) -> String {
+    let mistakes = mistakes.split("; ").map(|mistake| {
+        let meant = suggestion(mistake).map(|meant| format!(" (did you mean `{meant}`?)"));
+        format!("{mistake}{}", meant.unwrap_or_default())
+    });
+    mistakes.collect::<Vec<_>>().join("; ")
+}
+
+fn suggestion(mistake: &str) -> Option<&str> {
+    let (_, unknown) = mistake.split_once("unknown field `")?;
+    let (written, expected) = unknown.split_once("`, expected ")?;
+    // In a table of settings, its name comes first.
+    let written = written.rsplit('.').next()?;
+    let known = expected.split('`').skip(1).step_by(2);
+    did_you_mean(written, known)
+}
+
 fn non_empty_text(value: &Value) -> Option<String> {
     Some(value.as_str()?.to_owned()).filter(|text| !text.is_empty())
 }
@@ -238,6 +278,47 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_misspelt_word_is_found_and_a_different_word_is_not() {
+        let check = |written, found| {
+            assert_eq!(did_you_mean(written, ["listen", "level", "timeout"]), found);
+        };
+        check("listn", Some("listen"));
+        check("lisetn", Some("listen"));
+        check("Timeout", Some("timeout"));
+        check("lvel", Some("level"));
+        check("port", None);
+        check("", None);
+    }
+
+    #[test]
+    fn a_mistake_about_an_unknown_setting_ends_with_the_one_that_was_meant() {
+        let check = |mistakes: &str, expected: &str| {
+            assert_eq!(with_suggestions(mistakes), expected);
+        };
+        check(
+            "unknown field `servrs`, expected one of `servers`, `subject`; `port` is missing",
+            "unknown field `servrs`, expected one of `servers`, `subject` \
+             (did you mean `servers`?); `port` is missing",
+        );
+        check(
+            "`oauth2`: unknown field `scop`, expected `scope`",
+            "`oauth2`: unknown field `scop`, expected `scope` (did you mean `scope`?)",
+        );
+        check(
+            "unknown field `tls.cafile`, expected one of `ca_file`, `key`",
+            "unknown field `tls.cafile`, expected one of `ca_file`, `key` (did you mean `ca_file`?)",
+        );
+        for other in [
+            "unknown field `qos`, expected one of `address`, `topic`",
+            "unknown field `a`, there are no fields",
+            "`path` is missing (name a file)",
+            "",
+        ] {
+            check(other, other);
+        }
+    }
 
     #[test]
     fn the_credentials_of_an_address_are_not_shown() {

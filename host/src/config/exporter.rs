@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use delfin_plugin_api::{Kind, quantity::parse_duration};
+use delfin_plugin_api::{Kind, quantity::parse_duration, setting::did_you_mean};
 use delfin_plugin_loader::Sha256;
 use serde_json::{Map, Value};
 
@@ -19,7 +19,6 @@ use super::delivery::{
     RetryConfig,
 };
 use super::filter::{Filter, read_filter};
-use super::mistake::did_you_mean;
 use super::names::{ExporterNames, name_error};
 use super::read::Section;
 use super::secrets::SecretSettings;

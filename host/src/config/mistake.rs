@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use delfin_plugin_api::setting::did_you_mean;
+
 use super::parts::FileLines;
 
 /// One mistake, or one warning.
@@ -68,27 +70,6 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// The known word that the user probably meant.
-///
-/// The distance counts inserted, deleted, changed and swapped characters, without
-/// regard to case. A third of the characters may differ, and one in a short word:
-/// more would suggest words that have nothing to do with the written one.
-pub(super) fn did_you_mean<'k>(
-    written: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> Option<&'k str> {
-    let written = written.to_lowercase();
-    let max_distance = (written.chars().count() / 3).max(1);
-    let distances = known.into_iter().map(|word| {
-        let distance = strsim::damerau_levenshtein(&written, &word.to_lowercase());
-        (distance, word)
-    });
-    distances
-        .filter(|(distance, _)| *distance <= max_distance)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
-}
-
 /// The remedy for an unknown word: the most similar known word, or else all known
 /// words after `introduction`.
 pub(super) fn remedy(written: &str, known: &[&str], introduction: &str) -> String {
@@ -107,19 +88,6 @@ fn quoted(words: &[&str]) -> String {
 mod tests {
     use super::*;
     use crate::config::parts::ConfigParts;
-
-    #[test]
-    fn a_misspelt_word_is_found_and_a_different_word_is_not() {
-        let check = |written, found| {
-            assert_eq!(did_you_mean(written, ["listen", "level", "timeout"]), found);
-        };
-        check("listn", Some("listen"));
-        check("lisetn", Some("listen"));
-        check("Timeout", Some("timeout"));
-        check("lvel", Some("level"));
-        check("port", None);
-        check("", None);
-    }
 
     #[test]
     fn mistakes_are_listed_in_the_order_of_the_text() {

@@ -1,8 +1,7 @@
 //! The names of exporters: the two lists, and what a name may be.
 
-use delfin_plugin_api::Kind;
+use delfin_plugin_api::{Kind, setting::did_you_mean};
 
-use super::mistake::did_you_mean;
 use super::read::Section;
 use super::setting::Setting;
 
