@@ -30,6 +30,8 @@ pub enum Failure {
         /// The rows that are not delivered. If two ranges overlap, or one ends
         /// behind the last row, the host sends all rows again.
         rows: Vec<RowFailure>,
+        /// As in [`Retry`](Self::Retry), for the rows that are sent again.
+        after: Option<Duration>,
     },
     /// The receiver is not available: send the same rows again after a backoff.
     #[error("{message}")]
@@ -129,14 +131,17 @@ pub enum RowFailureKind {
 /// let mut failures = RowFailures::new();
 /// failures.push(3..4, RowFailureKind::Rejected, "value out of range");
 /// failures.push(4..5, RowFailureKind::Rejected, "value out of range");
-/// let Err(Failure::Partial { rows }) = failures.into_outcome() else {
+/// let Err(Failure::Partial { rows, .. }) = failures.into_outcome() else {
 ///     panic!("two rows have failed");
 /// };
 /// assert_eq!((rows.len(), rows[0].rows.clone()), (1, 3..5));
 /// assert_eq!(RowFailures::new().into_outcome(), Ok(()));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RowFailures(Vec<RowFailure>);
+pub struct RowFailures {
+    rows: Vec<RowFailure>,
+    after: Option<Duration>,
+}
 
 impl RowFailures {
     /// A collection without a row: all rows are delivered.
@@ -148,18 +153,24 @@ impl RowFailures {
     /// Adds rows that are not delivered. They must come after the rows that were
     /// added before.
     pub fn push(&mut self, rows: Range<usize>, kind: RowFailureKind, reason: &str) {
-        match self.0.last_mut() {
+        match self.rows.last_mut() {
             Some(last)
                 if last.rows.end == rows.start && last.kind == kind && last.reason == reason =>
             {
                 last.rows.end = rows.end;
             }
-            Some(_) | None => self.0.push(RowFailure {
+            Some(_) | None => self.rows.push(RowFailure {
                 rows,
                 kind,
                 reason: reason.to_owned(),
             }),
         }
+    }
+
+    /// The receiver asks to wait before rows are sent again. Of several such times, the longest
+    /// counts.
+    pub fn wait(&mut self, after: Option<Duration>) {
+        self.after = self.after.max(after);
     }
 
     /// The outcome of the call: `Ok` if no row was added, else
@@ -169,10 +180,11 @@ impl RowFailures {
     ///
     /// At least one row was added.
     pub fn into_outcome(self) -> Outcome {
-        if self.0.is_empty() {
+        let Self { rows, after } = self;
+        if rows.is_empty() {
             return Ok(());
         }
-        Err(Failure::Partial { rows: self.0 })
+        Err(Failure::Partial { rows, after })
     }
 }
 
@@ -203,6 +215,22 @@ impl Failure {
     pub fn fatal(message: impl ToString) -> Self {
         Self::Fatal {
             message: message.to_string(),
+        }
+    }
+
+    /// How long the receiver asks the host to wait.
+    #[must_use]
+    pub fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Partial { after, .. }
+            | Self::Retry { after, .. }
+            | Self::Throttled { after, .. } => *after,
+            Self::TooLarge { .. }
+            | Self::Rejected { .. }
+            | Self::Unauthorized { .. }
+            | Self::Misconfigured { .. }
+            | Self::Fatal { .. }
+            | Self::Uncertain { .. } => None,
         }
     }
 
@@ -251,17 +279,9 @@ pub fn encode_outcome(outcome: Outcome) -> abi::Outcome {
         return abi::Outcome::delivered();
     };
     let mut encoded = abi::Outcome::new(failure.code(), failure.to_string());
-    match failure {
-        Failure::Partial { rows } => encoded.rows = rows.into_iter().map(encode_rows).collect(),
-        Failure::Retry { after, .. } | Failure::Throttled { after, .. } => {
-            encoded.after_ms = after.map_or(0, |after| millis(after).max(1));
-        }
-        Failure::TooLarge { .. }
-        | Failure::Rejected { .. }
-        | Failure::Unauthorized { .. }
-        | Failure::Misconfigured { .. }
-        | Failure::Fatal { .. }
-        | Failure::Uncertain { .. } => {}
+    encoded.after_ms = failure.after().map_or(0, |after| millis(after).max(1));
+    if let Failure::Partial { rows, .. } = failure {
+        encoded.rows = rows.into_iter().map(encode_rows).collect();
     }
     encoded
 }
@@ -277,6 +297,7 @@ pub fn decode_outcome(outcome: abi::Outcome) -> Outcome {
         Some(Class::Delivered) => return Ok(()),
         Some(Class::Partial) => Failure::Partial {
             rows: outcome.rows.into_iter().map(decode_rows).collect(),
+            after,
         },
         Some(Class::Retry) if outcome.code == OutcomeCode::RETRY_THROTTLED => {
             Failure::Throttled { message, after }
@@ -360,7 +381,7 @@ mod tests {
         let rows = rows.collect();
         for outcome in [
             Ok(()),
-            Err(Failure::Partial { rows }),
+            Err(Failure::Partial { rows, after }),
             Err(Failure::Retry {
                 message: message(),
                 after,

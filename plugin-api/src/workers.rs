@@ -142,18 +142,22 @@ pub fn combine_outcomes<'a>(
     requests: impl Iterator<Item = (&'a [usize], Option<Outcome>)>,
 ) -> Outcome {
     let mut failed = Vec::new();
+    let mut failures = RowFailures::new();
     let mut whole: Option<Failure> = None;
     let mut is_any_final = false;
     let (mut is_any_uncertain, mut is_any_other) = (false, false);
     for (rows, outcome) in requests {
         let is_uncertain = matches!(&outcome, Some(Err(Failure::Uncertain { .. })));
+        if let Some(Err(failure)) = &outcome {
+            failures.wait(failure.after());
+        }
         is_any_uncertain |= is_uncertain;
         is_any_other |= !is_uncertain;
         is_any_final |= matches!(&outcome, Some(outcome) if are_final(rows.len(), outcome))
             || matches!(&outcome, Some(Err(Failure::Partial { .. })));
         let (kind, reason) = match outcome {
             Some(Ok(())) => continue,
-            Some(Err(Failure::Partial { rows: failures })) => {
+            Some(Err(Failure::Partial { rows: failures, .. })) => {
                 for RowFailure {
                     rows: part,
                     kind,
@@ -194,7 +198,6 @@ pub fn combine_outcomes<'a>(
         return Err(failure);
     }
     failed.sort_unstable_by_key(|&(row, _, _)| row);
-    let mut failures = RowFailures::new();
     for (row, kind, reason) in failed {
         failures.push(row..row + 1, kind, &reason);
     }
@@ -205,7 +208,7 @@ pub fn combine_outcomes<'a>(
 fn are_final(rows: usize, outcome: &Outcome) -> bool {
     match outcome {
         Ok(()) => true,
-        Err(Failure::Partial { rows }) => rows
+        Err(Failure::Partial { rows, .. }) => rows
             .iter()
             .all(|failure| failure.kind == RowFailureKind::Rejected),
         Err(failure) => rows == 1 && is_about_rows(failure),
@@ -243,7 +246,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::{sync::atomic::AtomicUsize, time::Duration};
 
     use serde_json::json;
 
@@ -273,6 +276,7 @@ mod tests {
                         kind: RowFailureKind::Retry,
                         reason: "later".to_owned(),
                     }],
+                    after: None,
                 }),
                 _ => Ok(()),
             }
@@ -283,7 +287,7 @@ mod tests {
             assert!(of_key.is_sorted(), "{of_key:?}");
             assert_eq!(of_key.len(), if key == 1 { 3 } else { 10 });
         }
-        let Err(Failure::Partial { rows }) = outcome else {
+        let Err(Failure::Partial { rows, .. }) = outcome else {
             panic!("{outcome:?}")
         };
         assert_eq!(
@@ -331,7 +335,7 @@ mod tests {
         assert_eq!(of(&[Some(Ok(())), Some(Ok(()))]), Ok(()));
         assert_eq!(of(&[rejected(), down(), None]), Err(Failure::retry("down")));
         assert_eq!(of(&[rejected(), rejected()]), Err(Failure::rejected("no")));
-        let Err(Failure::Partial { rows }) = of(&[Some(Ok(())), rejected()]) else {
+        let Err(Failure::Partial { rows, .. }) = of(&[Some(Ok(())), rejected()]) else {
             panic!("not partial")
         };
         // Found by smaller requests.
@@ -354,7 +358,8 @@ mod tests {
         };
         assert_eq!(of(&[lost(), lost()]), lost().unwrap());
         let down = Some(Err(Failure::retry("down")));
-        let Err(Failure::Partial { rows }) = of(&[Some(Ok(())), lost(), down, lost(), None]) else {
+        let Err(Failure::Partial { rows, .. }) = of(&[Some(Ok(())), lost(), down, lost(), None])
+        else {
             panic!("not partial")
         };
         let kinds: Vec<_> = rows.iter().map(|row| (row.rows.start, row.kind)).collect();
@@ -363,10 +368,31 @@ mod tests {
             kinds,
             [(1, uncertain), (2, retry), (3, uncertain), (4, retry)]
         );
-        let Err(Failure::Partial { rows }) = of(&[lost(), None]) else {
+        let Err(Failure::Partial { rows, .. }) = of(&[lost(), None]) else {
             panic!("the second request was not sent")
         };
         assert_eq!((rows[0].kind, rows[1].kind), (uncertain, retry));
+    }
+
+    #[test]
+    fn the_wait_that_a_receiver_asks_for_outlives_the_other_requests() {
+        let after = |seconds| Some(Duration::from_secs(seconds));
+        let busy = |seconds| {
+            Some(Err(Failure::Throttled {
+                message: "busy".to_owned(),
+                after: after(seconds),
+            }))
+        };
+        let lost = Some(Err(Failure::Uncertain {
+            message: "no response".to_owned(),
+        }));
+        for other in [lost, Some(Ok(()))] {
+            let rows = [[0], [1], [2]];
+            let outcomes = [other, busy(7), busy(3)];
+            let outcome = combine_outcomes(rows.iter().map(|row| &row[..]).zip(outcomes));
+            let waits = outcome.as_ref().err().map(Failure::after);
+            assert_eq!(waits, Some(after(7)), "{outcome:?}");
+        }
     }
 
     #[test]

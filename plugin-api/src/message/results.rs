@@ -13,7 +13,7 @@ use crate::{Failure, Outcome, RowFailureKind, RowFailures};
 /// let mut results = MessageResults::new(3);
 /// results.set_delivered(&[0, 2]);
 /// results.set_failure(Failure::retry("connection lost"));
-/// let Err(Failure::Partial { rows }) = results.into_outcome() else {
+/// let Err(Failure::Partial { rows, .. }) = results.into_outcome() else {
 ///     panic!("two rows are delivered")
 /// };
 /// assert_eq!((rows[0].rows.clone(), rows[0].kind), (1..2, RowFailureKind::Retry));
@@ -85,9 +85,10 @@ impl MessageResults {
         {
             return Err(failure.clone());
         }
+        let mut failures = RowFailures::new();
+        failures.wait(self.failure.as_ref().and_then(Failure::after));
         let reason = self.failure.map(|failure| failure.to_string());
         let reason = reason.unwrap_or_else(|| "no acknowledgement".to_owned());
-        let mut failures = RowFailures::new();
         for (row, state) in self.rows.iter().enumerate() {
             match state {
                 MessageRowState::Delivered => {}

@@ -82,7 +82,7 @@ pub fn check_workers(
     assert_eq!(seen.newest, [Some(series_of_storage - 1); WORKERS]);
     assert!(seen.requests >= WORKERS, "{} requests", seen.requests);
 
-    let Err(Failure::Partial { rows }) = send(|storages| storages.contains(&REFUSED)) else {
+    let Err(Failure::Partial { rows, .. }) = send(|storages| storages.contains(&REFUSED)) else {
         panic!("the rows of a refused request are not the only ones that fail")
     };
     let failed: Vec<_> = rows.into_iter().flat_map(|failure| failure.rows).collect();

@@ -54,7 +54,7 @@ fn deliver(instance: &mut TestInstance, batch: &RecordBatch, remaining: Duration
         let batch = open.remove(0);
         match export(instance, &batch, remaining) {
             Ok(()) => {}
-            Err(Failure::Partial { rows }) => {
+            Err(Failure::Partial { rows, .. }) => {
                 assert!(
                     rows.iter()
                         .all(|failure| failure.kind != RowFailureKind::Rejected),
@@ -318,7 +318,7 @@ fn a_series_that_is_too_large_for_the_topic_is_rejected_alone() {
     }
     let batch = batch.build();
     let outcome = export(&mut instance, batch.as_arrow(), PATIENCE);
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(rows.len(), 1, "{rows:?}");

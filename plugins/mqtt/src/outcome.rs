@@ -185,7 +185,7 @@ mod tests {
             large,
             PublishAck::Received(PubAckReason::ImplementationSpecificError),
         ] {
-            let Err(Failure::Partial { rows }) = outcome(&[1], refused) else {
+            let Err(Failure::Partial { rows, .. }) = outcome(&[1], refused) else {
                 panic!("a single row is rejected")
             };
             assert!(

@@ -130,7 +130,7 @@ mod tests {
         check(PublishErrorKind::Other, "retry", "");
         let large = PublishErrorKind::MaxPayloadExceeded;
         check(large, "too large", "`message_bytes`");
-        let Err(Failure::Partial { rows }) = outcome(&[0], large) else {
+        let Err(Failure::Partial { rows, .. }) = outcome(&[0], large) else {
             panic!("the other row can be sent")
         };
         assert_eq!(

@@ -134,7 +134,7 @@ mod tests {
             partial.text(2, "no unit");
         });
         let read = of_message(message.as_bytes(), "a").unwrap();
-        let Err(Failure::Partial { rows }) = read.outcome(3, 6) else {
+        let Err(Failure::Partial { rows, .. }) = read.outcome(3, 6) else {
             panic!("not partial");
         };
         assert_eq!(

@@ -108,7 +108,21 @@ impl<B: RowLines> Exporter for ScriptedExporter<B> {
                     kind: RowFailureKind::Uncertain,
                     reason: "no response".to_owned(),
                 }],
+                after: None,
             }),
+            "retry-rows" => Err(Failure::Partial {
+                rows: vec![RowFailure {
+                    rows: 0..batch.rows(),
+                    kind: RowFailureKind::Retry,
+                    reason: "busy".to_owned(),
+                }],
+                after: None,
+            }),
+            // Time for one row only.
+            "slow" if batch.rows() > 1 => {
+                thread::sleep(context.remaining());
+                Err(Failure::retry("no time left"))
+            }
             "fatal" => Err(Failure::fatal("the instance is broken")),
             "panic" => panic!("the script requests a panic"),
             "invalid-rows" => Err(invalid_rows(batch.rows(), context.attempt())),
@@ -187,7 +201,7 @@ fn invalid_rows(rows: usize, attempt: u32) -> Failure {
         1 => vec![refused(rows..rows + 7)],
         _ => vec![refused(0..1), refused(usize::MAX - 1..usize::MAX)],
     };
-    Failure::Partial { rows }
+    Failure::Partial { rows, after: None }
 }
 
 /// Logs with `log` and `tracing`, also in a thread of its own, and panics there.
@@ -196,14 +210,6 @@ fn log_in_every_way() {
     log::debug!("logged at debug");
     tracing::debug!("traced at debug");
     tracing::warn!(answer = 43, colour = "dark blue", "logged with tracing");
-    let thread = thread::spawn(|| {
-        log::info!(answer = 44; "logged with log in a thread");
-        tracing::info!(answer = 45, "logged with tracing in a thread");
-        panic!("panic in a thread");
-    });
-    // The thread has panicked, as intended.
-    let _ = thread.join();
-}
     // As a library that logs its traffic, with a level at which it shows none.
     let library = "async_nats::client";
     log::logger().log(
@@ -214,3 +220,11 @@ fn log_in_every_way() {
             .args(format_args!("logged by a library"))
             .build(),
     );
+    let thread = thread::spawn(|| {
+        log::info!(answer = 44; "logged with log in a thread");
+        tracing::info!(answer = 45, "logged with tracing in a thread");
+        panic!("panic in a thread");
+    });
+    // The thread has panicked, as intended.
+    let _ = thread.join();
+}

@@ -82,21 +82,22 @@ impl From<FailedCall> for TryOutcome {
             took,
         } = failed;
         let message = failure.to_string();
-        let (detail, after) = match &failure {
-            Failure::Throttled { after, .. } => (Some("throttled"), *after),
-            Failure::Retry { after, .. } => (None, *after),
-            Failure::Unauthorized { .. } => (Some("unauthorized"), None),
-            Failure::Misconfigured { .. } => (Some("misconfigured"), None),
-            Failure::Fatal { .. } => (panicked.then_some("panicked"), None),
+        let after = failure.after();
+        let detail = match &failure {
+            Failure::Throttled { .. } => Some("throttled"),
+            Failure::Unauthorized { .. } => Some("unauthorized"),
+            Failure::Misconfigured { .. } => Some("misconfigured"),
+            Failure::Fatal { .. } => panicked.then_some("panicked"),
             Failure::Partial { .. }
+            | Failure::Retry { .. }
             | Failure::TooLarge { .. }
             | Failure::Rejected { .. }
-            | Failure::Uncertain { .. } => (None, None),
+            | Failure::Uncertain { .. } => None,
         };
         let outcome = Err(failure);
         let class = outcome_class(&outcome);
         let failed_rows = match outcome {
-            Err(Failure::Partial { rows }) => rows.into_iter().map(FailedRows::from).collect(),
+            Err(Failure::Partial { rows, .. }) => rows.into_iter().map(FailedRows::from).collect(),
             Ok(()) | Err(_) => Vec::new(),
         };
         Self {
@@ -235,7 +236,7 @@ mod tests {
                 reason: "timeout".to_owned(),
             },
         ];
-        let partial = report(Failure::Partial { rows });
+        let partial = report(Failure::Partial { rows, after: None });
         insta::assert_snapshot!(format!("{}\n{}", throttled.text(), partial.text()));
         insta::assert_json_snapshot!(partial);
     }

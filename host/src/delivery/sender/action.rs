@@ -37,18 +37,20 @@ pub(super) fn after(outcome: &Outcome, rows: usize, on_uncertain: OnUncertain) -
         return OutcomeAction::Commit(vec![(0..rows, RowResult::Delivered)]);
     };
     match failure {
-        Failure::Partial { rows: failures } => match row_results(failures, rows, on_uncertain) {
-            // The receiver has answered for no row: it is as unavailable as after an uncertain call.
-            Some(results) if has_no_answer(failures, &results) => {
-                OutcomeAction::Retry { after: None }
+        Failure::Partial { rows: failures, .. } => {
+            match row_results(failures, rows, on_uncertain) {
+                // The receiver has answered for no row: it is as unavailable as after an uncertain call.
+                Some(results) if has_no_answer(failures, &results) => OutcomeAction::Retry {
+                    after: failure.after(),
+                },
+                Some(results) => OutcomeAction::Commit(results),
+                // Which rows the plugin means is unknown, and no row may be lost.
+                None => OutcomeAction::InvalidRows,
             }
-            Some(results) => OutcomeAction::Commit(results),
-            // Which rows the plugin means is unknown, and no row may be lost.
-            None => OutcomeAction::InvalidRows,
-        },
-        Failure::Retry { after, .. } | Failure::Throttled { after, .. } => {
-            OutcomeAction::Retry { after: *after }
         }
+        Failure::Retry { .. } | Failure::Throttled { .. } => OutcomeAction::Retry {
+            after: failure.after(),
+        },
         Failure::TooLarge { .. } if rows > 1 => OutcomeAction::Halve,
         Failure::Rejected { .. } if rows > 1 => OutcomeAction::Bisect,
         Failure::TooLarge { .. } | Failure::Rejected { .. } => reject(outcome, rows),
@@ -177,7 +179,7 @@ mod tests {
             row_failure(2..4, RowFailureKind::Rejected),
         ];
         assert_eq!(
-            action(Failure::Partial { rows }, 10),
+            action(Failure::Partial { rows, after: None }, 10),
             OutcomeAction::Commit(vec![
                 (0..2, RowResult::Delivered),
                 (2..4, rejected(OutcomeCode::REJECT)),
@@ -197,7 +199,7 @@ mod tests {
             vec![rejected(usize::MAX - 1..usize::MAX)],
         ] {
             assert_eq!(
-                action(Failure::Partial { rows }, 10),
+                action(Failure::Partial { rows, after: None }, 10),
                 OutcomeAction::InvalidRows
             );
         }
@@ -238,7 +240,9 @@ mod tests {
 
     #[test]
     fn on_uncertain_decides_about_single_rows_too() {
-        let partial = |rows| Err(Failure::Partial { rows });
+        // The receiver asks for a wait with the request that it has not accepted.
+        let wait = Some(Duration::from_secs(7));
+        let partial = |rows| Err(Failure::Partial { rows, after: wait });
         let one = || vec![row_failure(1..2, RowFailureKind::Uncertain)];
         let of = |outcome: &Outcome, on_uncertain| after(outcome, 3, on_uncertain);
         let with = |result| {
@@ -262,7 +266,7 @@ mod tests {
         none.push(row_failure(2..3, RowFailureKind::Retry));
         assert_eq!(
             of(&partial(none.clone()), OnUncertain::Retry),
-            OutcomeAction::Retry { after: None }
+            OutcomeAction::Retry { after: wait }
         );
         assert_eq!(
             of(&partial(none), OnUncertain::DeadLetter),
@@ -280,7 +284,13 @@ mod tests {
             after(&Ok(()), 0, OnUncertain::Retry),
             OutcomeAction::Commit(vec![(0..0, RowResult::Delivered)])
         );
-        let empty = action(Failure::Partial { rows: vec![] }, 0);
+        let empty = action(
+            Failure::Partial {
+                rows: vec![],
+                after: None,
+            },
+            0,
+        );
         assert_eq!(
             empty,
             OutcomeAction::Commit(vec![(0..0, RowResult::Delivered)])

@@ -131,7 +131,7 @@ fn only_the_row_of_a_conflict_is_refused(
             .series("iops", [("port", port)], [(1, 1.0), (2, 2.0)])
             .unwrap();
     }
-    let Err(Failure::Partial { rows }) = exporter.send(&batch.build()) else {
+    let Err(Failure::Partial { rows, .. }) = exporter.send(&batch.build()) else {
         panic!("not partial")
     };
     assert_eq!(

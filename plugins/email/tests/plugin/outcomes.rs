@@ -64,7 +64,7 @@ fn a_refused_mail_becomes_a_dead_letter_and_a_refused_recipient_pauses_the_expor
     };
     let mut exporter = harness.start(ALERTS, &server.settings());
     let outcome = exporter.send(&named(["a", "unacceptable", "b"]));
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(

@@ -114,7 +114,7 @@ fn deliver<B: Batch>(exporter: &mut TestInstance, batch: &B) {
     wait_for("a delivered batch", || match exporter.send(batch) {
         Ok(()) => Some(()),
         Err(Failure::Retry { .. }) => None,
-        Err(Failure::Partial { rows })
+        Err(Failure::Partial { rows, .. })
             if rows.iter().all(|row| row.kind == RowFailureKind::Retry) =>
         {
             None
@@ -249,7 +249,7 @@ fn users_and_objects_that_are_wrong_have_their_outcome(harness: &Harness, settin
         harness.start(PERFORMANCE, &settings).send(&batch.build())
     };
     let unknown = send("create", json!(false));
-    let Err(Failure::Partial { rows }) = &unknown else {
+    let Err(Failure::Partial { rows, .. }) = &unknown else {
         panic!("{unknown:?}")
     };
     assert!(

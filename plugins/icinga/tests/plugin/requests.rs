@@ -45,7 +45,7 @@ fn only_the_row_of_a_service_that_does_not_exist_becomes_a_dead_letter() {
         false => processes(request),
     });
     let names = [("a", "Fault"), ("b", "Fault"), ("c", "Fault")];
-    let Err(Failure::Partial { rows }) = send(&receiver, false, &names) else {
+    let Err(Failure::Partial { rows, .. }) = send(&receiver, false, &names) else {
         panic!("not partial")
     };
     let refused: Vec<_> = rows

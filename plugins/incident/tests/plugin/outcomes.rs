@@ -229,7 +229,7 @@ fn only_the_refused_alert_becomes_a_dead_letter() {
         ["bad", "Major", "Fault"],
         ["c", "Major", "Fault"],
     ]);
-    let Err(Failure::Partial { rows }) = instance.send(&batch) else {
+    let Err(Failure::Partial { rows, .. }) = instance.send(&batch) else {
         panic!("not partial")
     };
     assert_eq!(
@@ -300,7 +300,7 @@ fn only_the_alerts_of_a_message_without_a_response_are_uncertain() {
         let settings = json!({ "url": receiver.url("/"), "max_per_minute": 6000 });
         let mut instance = Harness::of_crate().start(exporter, &settings);
         let outcome = instance.send(&sample::alerts(3 * alerts_in_message));
-        let Err(Failure::Partial { rows }) = outcome else {
+        let Err(Failure::Partial { rows, .. }) = outcome else {
             panic!("{outcome:?}")
         };
         let kinds: Vec<_> = rows
@@ -327,7 +327,7 @@ fn the_limit_of_requests_is_kept() {
         ..CallOptions::default()
     };
     // Two messages: the second has to wait.
-    let Err(Failure::Partial { rows }) = instance.send_with(&sample::alerts(15), &call) else {
+    let Err(Failure::Partial { rows, .. }) = instance.send_with(&sample::alerts(15), &call) else {
         panic!("not partial")
     };
     assert_eq!(

@@ -92,7 +92,7 @@ fn lines_that_influxdb_3_names_become_rows() {
         let body = json!({ "error": "partial write of line protocol occurred", "data": data });
         outcome_of(TestResponse::new(400).body(body.to_string()))
     };
-    let Err(Failure::Partial { rows }) = answer(&[3, 4, 6]) else {
+    let Err(Failure::Partial { rows, .. }) = answer(&[3, 4, 6]) else {
         panic!("not partial")
     };
     assert_eq!(

@@ -198,7 +198,7 @@ fn a_record_that_the_broker_rejects_is_rejected_alone() {
     let mut client = client(&cluster, &json!({}));
     cluster.request_errors(Request::Produce, &refused);
     let first = send(&mut client, &batch(&[("s", 1)]), PATIENCE);
-    let Err(Failure::Partial { rows }) = first else {
+    let Err(Failure::Partial { rows, .. }) = first else {
         panic!("{first:?}");
     };
     assert_eq!(
@@ -219,7 +219,7 @@ fn a_series_larger_than_any_message_is_rejected_alone() {
         let mut client = client(&cluster, &small);
         let batch = batch(&[("s", 1), ("s", 5000), ("t", 1), ("s", 1)]);
         let outcome = send(&mut client, &batch, PATIENCE);
-        let Err(Failure::Partial { rows }) = outcome else {
+        let Err(Failure::Partial { rows, .. }) = outcome else {
             panic!("{outcome:?}");
         };
         let [RowFailure { rows, kind, reason }] = &rows[..] else {
@@ -251,7 +251,7 @@ fn a_row_that_is_too_large_at_any_size_limit_is_rejected() {
     cluster.request_errors(Request::Produce, &too_large);
     let mut client = client(&cluster, &json!({}));
     let outcome = send(&mut client, &batch(&[("s", 1)]), PATIENCE);
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(
@@ -300,7 +300,7 @@ fn rows_behind_a_failed_row_of_their_storage_are_sent_again_behind_it() {
     cluster.request_errors(Request::Produce, &[Error::RD_KAFKA_RESP_ERR_UNKNOWN]);
     let batch = batch(&[("s", 1), ("t", 1), ("s", 1)]);
     let outcome = send(&mut client, &batch, PATIENCE);
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}");
     };
     let again: Vec<_> = rows

@@ -185,7 +185,10 @@ mod tests {
         results.set_delivered(&[0, 2]);
         results.set_failed(&[1], rejected());
         let rows = vec![failure(1..2, RowFailureKind::Rejected, "rejected")];
-        assert_eq!(results.outcome(), Err(Failure::Partial { rows }));
+        assert_eq!(
+            results.outcome(),
+            Err(Failure::Partial { rows, after: None })
+        );
         assert_eq!(results.rows_to_resend(&[0, 1, 2]), [0_usize; 0]);
     }
 
@@ -216,7 +219,10 @@ mod tests {
             failure(1..2, RowFailureKind::Uncertain, "unknown"),
             failure(2..3, RowFailureKind::Retry, "unknown"),
         ];
-        assert_eq!(results.outcome(), Err(Failure::Partial { rows }));
+        assert_eq!(
+            results.outcome(),
+            Err(Failure::Partial { rows, after: None })
+        );
     }
 
     #[test]
@@ -241,6 +247,9 @@ mod tests {
             failure(4..5, RowFailureKind::Rejected, "rejected"),
             failure(5..6, RowFailureKind::Retry, "unavailable"),
         ];
-        assert_eq!(results.outcome(), Err(Failure::Partial { rows }));
+        assert_eq!(
+            results.outcome(),
+            Err(Failure::Partial { rows, after: None })
+        );
     }
 }

@@ -99,7 +99,7 @@ fn a_large_row_becomes_a_dead_letter_and_a_broker_that_is_away_is_tried_again() 
     let mut exporter = harness.start(PERFORMANCE, &broker.settings());
     let subscriber = broker.subscribe("subscriber");
     let outcome = exporter.send(&batch.build());
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(

@@ -122,7 +122,7 @@ fn a_missing_stream_and_a_large_row_are_named() {
     }
     let mut exporter = harness.start(PERFORMANCE, &server.settings());
     let outcome = exporter.send(&batch.build());
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(

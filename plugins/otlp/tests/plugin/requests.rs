@@ -61,7 +61,7 @@ fn each_kind_has_its_path() {
 
 #[test]
 fn rows_are_not_sent_again_if_some_are_refused() {
-    let Err(Failure::Partial { rows }) = outcome_of(partial(2, "no unit")) else {
+    let Err(Failure::Partial { rows, .. }) = outcome_of(partial(2, "no unit")) else {
         panic!("not partial");
     };
     assert_eq!(

@@ -133,7 +133,7 @@ fn a_row_that_a_constraint_refuses_is_rejected_and_nothing_of_its_batch_is_writt
         .unwrap();
     batch.series("iops", [("k", "w")], [(5, 1.0)]).unwrap();
     let outcome = exporter.send(&batch.build());
-    let Err(delfin_plugin_api::Failure::Partial { rows }) = outcome else {
+    let Err(delfin_plugin_api::Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(

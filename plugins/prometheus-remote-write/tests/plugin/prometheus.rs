@@ -70,7 +70,7 @@ fn deliver(exporter: &mut TestInstance, ids: &[&str], points: &[(i64, f64)]) -> 
                 Some(rejected)
             }
             Err(Rejected { .. }) => Some(vec![ids[0].to_owned()]),
-            Err(Partial { rows })
+            Err(Partial { rows, .. })
                 if rows.iter().all(|row| row.kind == RowFailureKind::Rejected) =>
             {
                 let rejected = rows.into_iter().flat_map(|row| row.rows);

@@ -74,7 +74,7 @@ fn rejected_alerts_are_found_and_the_others_are_stored() {
         all[bad] = "bad";
     }
     let outcome = send(&[receiver.url("")], &alerts(&all));
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}")
     };
     let refused: Vec<_> = rows
@@ -195,7 +195,7 @@ fn alerts_that_were_stored_before_a_failure_are_not_sent_again() {
         TestResponse::new(200)
     });
     let outcome = send(&[receiver.url("")], &sample::alerts(300));
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(

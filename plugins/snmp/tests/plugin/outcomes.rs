@@ -44,7 +44,7 @@ fn a_receiver_that_does_not_answer_is_tried_again() {
     let outcome = harness.start(ALERTS, &closed).send(&numbered(0..2));
     // The second alert is not sent if the first one has no answer.
     let is_tried_again = match &outcome {
-        Err(Failure::Partial { rows }) => {
+        Err(Failure::Partial { rows, .. }) => {
             let kinds = rows.iter().map(|failed| (failed.rows.clone(), failed.kind));
             kinds.eq([
                 (0..1, RowFailureKind::Uncertain),

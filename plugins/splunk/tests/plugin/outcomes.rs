@@ -182,7 +182,7 @@ fn an_event_that_was_accepted_and_lost_is_sent_again() {
 fn only_the_row_of_a_refused_event_becomes_a_dead_letter() {
     let collector = Collector::start();
     let mut exporter = Harness::of_crate().start(PERFORMANCE, &collector.settings());
-    let Err(Failure::Partial { rows }) = exporter.send(&series(&["a", "refused", "c"])) else {
+    let Err(Failure::Partial { rows, .. }) = exporter.send(&series(&["a", "refused", "c"])) else {
         panic!("not partial")
     };
     let rows: Vec<_> = rows

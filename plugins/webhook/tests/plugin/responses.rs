@@ -25,7 +25,7 @@ fn answered(reply: TestResponse, rows: usize) -> Outcome {
 
 /// `(rows, kind, reason)` of each row failure.
 fn rows(outcome: Outcome) -> Vec<(std::ops::Range<usize>, RowFailureKind, String)> {
-    let Err(Failure::Partial { rows }) = outcome else {
+    let Err(Failure::Partial { rows, .. }) = outcome else {
         panic!("{outcome:?}")
     };
     let plain = |RowFailure { rows, kind, reason }| (rows, kind, reason);

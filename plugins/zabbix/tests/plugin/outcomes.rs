@@ -38,7 +38,7 @@ fn settings(address: &str) -> Value {
 /// The rows that are not delivered, and why.
 fn failed_rows(outcome: Outcome) -> Vec<(std::ops::Range<usize>, RowFailureKind, String)> {
     match outcome {
-        Err(Failure::Partial { rows }) => rows
+        Err(Failure::Partial { rows, .. }) => rows
             .into_iter()
             .map(|row| (row.rows, row.kind, row.reason))
             .collect(),

@@ -113,7 +113,7 @@ fn nothing_is_missing_after_a_stop(harness: &Harness, zabbix: &mut Zabbix, setti
 fn deliver(exporter: &mut TestInstance, batch: &delfin_plugin_api::PerformanceBatch) {
     wait_for("a delivered batch", || match exporter.send(batch) {
         Ok(()) => Some(()),
-        Err(Failure::Partial { rows })
+        Err(Failure::Partial { rows, .. })
             if rows.iter().all(|row| row.kind == RowFailureKind::Retry) =>
         {
             None
@@ -293,7 +293,8 @@ fn unknown_hosts_and_keys_are_refused_by_row(
     }
     let mut settings = plain.clone();
     settings["discovery"] = json!(false);
-    let Err(Failure::Partial { rows }) = harness.start(PERFORMANCE, &settings).send(&batch.build())
+    let Err(Failure::Partial { rows, .. }) =
+        harness.start(PERFORMANCE, &settings).send(&batch.build())
     else {
         panic!("not partial")
     };

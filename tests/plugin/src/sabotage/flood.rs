@@ -39,12 +39,15 @@ pub(crate) fn outcome(word: &str) -> Option<Outcome> {
             rows: (0..100)
                 .map(|row| refused(row..row + 1, 256 << 10))
                 .collect(),
+            after: None,
         },
         "many-rows" => Failure::Partial {
             rows: (0..300_000).map(|row| refused(row..row + 1, 100)).collect(),
+            after: None,
         },
         "rows-overflow" => Failure::Partial {
             rows: vec![refused(0..usize::MAX, 1), refused(1..usize::MAX, 1)],
+            after: None,
         },
         _ => return None,
     };
