@@ -100,16 +100,35 @@ fn rows_past_max_elapsed_time_become_dead_letters() {
     let setup = setup(&table("retry", retry));
     setup.write("script", "retry");
     let host = setup.start();
-    ingest(&host, &["a", "b"]);
-    let exporter = host.wait_for_exporter(SCRIPTED, "dead letters", |exporter| {
-        exporter["dead_lettered"] == 2
-    });
-    assert_eq!(exporter["pending"], 0);
+    for (script, dead) in [("retry", 2), ("retry-rows", 4)] {
+        setup.write("script", script);
+        ingest(&host, &["a", "b"]);
+        let exporter = host.wait_for_exporter(SCRIPTED, "dead letters", |exporter| {
+            exporter["dead_lettered"] == dead
+        });
+        assert_eq!(exporter["pending"], 0);
+    }
     let (_, answer) = host.get("/v1/dead-letters");
-    let reason = answer["dead_letters"][0]["reason"]
-        .as_str()
-        .unwrap_or_default();
-    assert!(reason.contains("`retry.max_elapsed_time`"), "{answer}");
+    let reasons = answer["dead_letters"].as_array().into_iter().flatten();
+    let expired = reasons.filter(|dead| {
+        let reason = dead["reason"].as_str().unwrap_or_default();
+        reason.contains("`retry.max_elapsed_time`")
+    });
+    assert_eq!(expired.count(), 2, "{answer}");
+}
+
+#[test]
+fn rows_are_sent_in_smaller_requests_while_the_time_of_a_call_is_not_enough() {
+    let retry = table(
+        "retry",
+        "initial_interval = \"5ms\"\nmax_interval = \"10ms\"",
+    );
+    let setup = setup(&format!("timeout = \"250ms\"\n{retry}"));
+    setup.write("script", "slow");
+    let host = setup.start();
+    ingest(&host, &["a", "b", "c", "d"]);
+    host.wait_for_delivered(SCRIPTED, 4);
+    assert_eq!(calls(&setup), [1, 1, 1, 1]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod action;
 mod check;
+mod dead_letters;
 mod pacing;
 mod replay;
 mod sizing;
@@ -32,8 +33,7 @@ use crate::{
     batch::Seq,
     clock::HostClock,
     config::{ExporterConfig, OnUncertain},
-    journal::DeadLetterId,
-    plugin::{CallResult, ExportRequest, ProcessDeath},
+    plugin::{CallResult, DeathCause, ExportRequest, ProcessDeath},
 };
 use action::OutcomeAction;
 use pacing::Pacing;
@@ -234,47 +234,6 @@ impl Sender {
         }
     }
 
-    async fn next_dead_letter(&mut self) -> Option<(ReplayedDeadLetter, ExportRequest)> {
-        if !self.replay.is_due() {
-            return None;
-        }
-        let exporter = self.reporter.exporter();
-        match self.replay.next(self.outbox.backend(), exporter).await {
-            Ok(Some(stored)) => {
-                let attempt = stored.dead_letter.attempts + 1;
-                match replay::request(&stored) {
-                    Ok(request) => {
-                        let rows = request.arrow.num_rows();
-                        let sent = ReplayedDeadLetter {
-                            id: stored.id,
-                            rows,
-                            attempt,
-                        };
-                        return Some((sent, request));
-                    }
-                    Err(reason) => {
-                        let rejected = RowResult::Rejected {
-                            code: stored.dead_letter.code,
-                            reason: format!("the dead letter cannot be decoded: {reason}"),
-                        };
-                        self.commit_dead_letter(stored.id, attempt - 1, rejected)
-                            .await;
-                    }
-                }
-            }
-            // A dead letter whose result is not durable yet would be found again.
-            Ok(None) if !self.replay.has_sent() || self.outbox.is_idle() => {
-                self.replay.end_round();
-            }
-            Ok(None) => {}
-            Err(error) => {
-                self.reporter.failed(State::Retrying, &error.to_string());
-                self.replay.end_round();
-            }
-        }
-        None
-    }
-
     async fn on_rows_result(
         &mut self,
         selection: &RowSelection,
@@ -286,10 +245,22 @@ impl Sender {
             return self.on_fatal_rows(selection, death, outcome).await;
         }
         let on_uncertain = self.config.retry.on_uncertain;
+        let is_out_of_time = self.is_out_of_time(result);
+        if is_out_of_time {
+            self.pacing.on_out_of_time(selection.items());
+        }
         match action::after(outcome, selection.rows(), on_uncertain) {
-            OutcomeAction::Commit(results) => self.commit_rows(selection, &results, outcome).await,
+            OutcomeAction::Commit(results) => {
+                if !is_out_of_time {
+                    self.pacing.on_in_time(selection.items());
+                }
+                self.commit_rows(selection, results, outcome).await
+            }
             OutcomeAction::Retry { after } => {
                 self.retry_later(selection, outcome, after).await;
+                if is_out_of_time {
+                    self.split_again(selection);
+                }
                 InstanceHealth::Unknown
             }
             OutcomeAction::InvalidRows => {
@@ -307,7 +278,29 @@ impl Sender {
                 self.outbox.postpone(selection.group, until);
                 InstanceHealth::Unknown
             }
-            OutcomeAction::Restart => self.broken(result),
+            OutcomeAction::Restart => {
+                if is_out_of_time {
+                    self.split_again(selection);
+                }
+                self.broken(result)
+            }
+        }
+    }
+
+    /// Whether the time of a call was not enough. An exporter that keeps to its deadline gives up
+    /// somewhat earlier.
+    fn is_out_of_time(&self, result: &CallResult) -> bool {
+        let death = result.death.as_ref();
+        death.is_some_and(|death| death.cause == DeathCause::Deadline)
+            || (result.outcome.is_err() && result.took >= self.config.timeout * 9 / 10)
+    }
+
+    /// Splits a request whose time was not enough, from the second attempt on: the receiver may know
+    /// the same rows as those that it has got already.
+    fn split_again(&mut self, selection: &RowSelection) {
+        if selection.attempt > 1 && selection.rows() > 1 {
+            self.reporter.status().update(|status| status.splits += 1);
+            self.outbox.split(selection);
         }
     }
 
@@ -332,61 +325,6 @@ impl Sender {
                 self.outbox.reject(selection, code, reason).await;
                 InstanceHealth::EndedByRows { ends: ends - 1 }
             }
-        }
-    }
-
-    /// A dead letter is delivered whole, or stays.
-    async fn on_dead_letter_result(
-        &mut self,
-        sent: &ReplayedDeadLetter,
-        result: &CallResult,
-    ) -> InstanceHealth {
-        self.count(result);
-        let outcome = &result.outcome;
-        let attempt = u32::try_from(sent.attempt).unwrap_or(u32::MAX);
-        if suspecting_death(result).is_some() {
-            let rejected = action::rejected(outcome);
-            self.commit_dead_letter(sent.id, sent.attempt, rejected)
-                .await;
-            return InstanceHealth::Broken;
-        }
-        match action::after(outcome, sent.rows, self.config.retry.on_uncertain) {
-            OutcomeAction::Commit(results) => {
-                let health = self.on_answer(attempt);
-                let retries = results
-                    .iter()
-                    .any(|(_, result)| *result == RowResult::Retry);
-                let failed = results
-                    .into_iter()
-                    .find(|(_, result)| *result != RowResult::Delivered);
-                if failed.is_some() && retries {
-                    self.postpone_dead_letters(outcome, attempt, None);
-                    return health;
-                }
-                let result = failed.map_or(RowResult::Delivered, |(_, result)| result);
-                self.commit_dead_letter(sent.id, sent.attempt, result).await;
-                health
-            }
-            OutcomeAction::Retry { after } => {
-                self.postpone_dead_letters(outcome, attempt, after);
-                InstanceHealth::Unknown
-            }
-            OutcomeAction::InvalidRows => {
-                self.postpone_dead_letters(&action::invalid_rows(), attempt, None);
-                InstanceHealth::Unknown
-            }
-            OutcomeAction::Halve | OutcomeAction::Bisect => {
-                let health = self.on_answer(attempt);
-                let rejected = action::rejected(outcome);
-                self.commit_dead_letter(sent.id, sent.attempt, rejected)
-                    .await;
-                health
-            }
-            OutcomeAction::Pause => {
-                self.pause(outcome, attempt);
-                InstanceHealth::Unknown
-            }
-            OutcomeAction::Restart => self.broken(result),
         }
     }
 
@@ -437,15 +375,22 @@ impl Sender {
     async fn commit_rows(
         &mut self,
         selection: &RowSelection,
-        results: &[(Range<usize>, RowResult)],
+        mut results: Vec<(Range<usize>, RowResult)>,
         outcome: &Outcome,
     ) -> InstanceHealth {
         let health = self.on_answer(selection.attempt);
+        if self.is_expired(selection) {
+            let retried = results
+                .iter_mut()
+                .filter(|(_, result)| *result == RowResult::Retry);
+            retried.for_each(|(_, result)| *result = expired(outcome));
+        }
         if results
             .iter()
             .any(|(_, result)| *result == RowResult::Retry)
         {
-            let until = self.pacing.retry_at(selection.attempt, None);
+            let after = outcome.as_ref().err().and_then(Failure::after);
+            let until = self.pacing.on_partial(selection.attempt, after);
             self.outbox.postpone(selection.group, until);
             self.reporter
                 .failed(State::Retrying, &action::text(outcome));
@@ -456,7 +401,7 @@ impl Sender {
             let age = self.clock.age(selection.accepted_ms());
             self.reporter.status().delivered(age);
         }
-        self.outbox.commit_rows(selection, results).await;
+        self.outbox.commit_rows(selection, &results).await;
         health
     }
 
@@ -469,16 +414,19 @@ impl Sender {
         after: Option<Duration>,
     ) {
         let until = self.on_unavailable(outcome, selection.attempt, after);
-        let max_elapsed = self.config.retry.max_elapsed_time;
-        let elapsed = self.clock.age(selection.first_attempt_ms);
-        if max_elapsed.is_zero() || elapsed < max_elapsed {
+        if !self.is_expired(selection) {
             return self.outbox.postpone(selection.group, until);
         }
-        let error = action::text(outcome);
-        let reason = format!("not delivered within `retry.max_elapsed_time`: {error}");
-        self.outbox
-            .reject(selection, action::code(outcome), reason)
-            .await;
+        let rows = 0..selection.rows();
+        let rejected = [(rows, expired(outcome))];
+        self.outbox.commit_rows(selection, &rejected).await;
+    }
+
+    /// Whether rows have been retried for longer than `retry.max_elapsed_time`.
+    fn is_expired(&self, selection: &RowSelection) -> bool {
+        let max_elapsed = self.config.retry.max_elapsed_time;
+        let elapsed = self.clock.age(selection.first_attempt_ms);
+        !max_elapsed.is_zero() && elapsed >= max_elapsed
     }
 
     fn split(&mut self, selection: &RowSelection, outcome: &Outcome) -> InstanceHealth {
@@ -528,16 +476,6 @@ impl Sender {
         InstanceHealth::Broken
     }
 
-    fn postpone_dead_letters(&mut self, outcome: &Outcome, attempt: u32, after: Option<Duration>) {
-        let until = self.on_unavailable(outcome, attempt, after);
-        self.replay.postpone(until);
-    }
-
-    async fn commit_dead_letter(&mut self, id: DeadLetterId, attempts: u64, result: RowResult) {
-        self.replay.on_committed(id);
-        self.outbox.commit_dead_letter(id, attempts, result).await;
-    }
-
     fn count(&self, result: &CallResult) {
         self.reporter.status().update(|status| {
             status.attempts[class(&result.outcome)] += 1;
@@ -549,6 +487,20 @@ impl Sender {
 /// The end of the process, if the rows of the call may be the reason.
 fn suspecting_death(result: &CallResult) -> Option<&ProcessDeath> {
     result.death.as_ref().filter(|death| death.suspects_rows())
+}
+
+/// The result of rows that are retried no more.
+fn expired(outcome: &Outcome) -> RowResult {
+    let error = action::text(outcome);
+    let code = match outcome {
+        // Of these rows alone.
+        Err(Failure::Partial { .. }) => OutcomeCode::RETRY.0,
+        Ok(()) | Err(_) => action::code(outcome),
+    };
+    RowResult::Rejected {
+        code,
+        reason: format!("not delivered within `retry.max_elapsed_time`: {error}"),
+    }
 }
 
 fn send(payload: RequestPayload, request: ExportRequest) -> NextSend {

@@ -52,6 +52,14 @@ impl Pacing {
         self.sizing.on_too_large(items, Instant::now());
     }
 
+    pub(super) fn on_out_of_time(&mut self, items: u64) {
+        self.sizing.on_out_of_time(items);
+    }
+
+    pub(super) fn on_in_time(&mut self, items: u64) {
+        self.sizing.on_in_time(items);
+    }
+
     /// The receiver answered.
     pub(super) fn on_success(&mut self) {
         self.breaker.on_success();
@@ -80,8 +88,16 @@ impl Pacing {
         until
     }
 
-    /// When to send again rows that failed while other rows were delivered.
-    pub(super) fn retry_at(&self, attempt: u32, after: Option<Duration>) -> Instant {
+    /// Rows failed while other rows were delivered. Returns when to send them again.
+    pub(super) fn on_partial(&mut self, attempt: u32, after: Option<Duration>) -> Instant {
+        let until = self.retry_at(attempt, after);
+        if after.is_some() {
+            self.breaker.throttle(until);
+        }
+        until
+    }
+
+    fn retry_at(&self, attempt: u32, after: Option<Duration>) -> Instant {
         Instant::now() + backoff::wait(&self.retry, attempt, after)
     }
 

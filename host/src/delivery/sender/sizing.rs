@@ -1,5 +1,5 @@
-//! How much goes into one request: what the operator and the plugin allow, and
-//! what the receiver was found to take.
+//! How much goes into one request: what the operator and the plugin allow, what the
+//! receiver was found to take, and what a call was found to do in its time.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ pub(super) struct Sizing {
     configured: RequestSize,
     /// Items that the receiver takes, and until when this is remembered.
     learned: Option<(u64, Instant)>,
+    /// Items for which the time of a call should be enough. Grows with each call that keeps to it.
+    in_time: Option<u64>,
 }
 
 impl Sizing {
@@ -25,6 +27,7 @@ impl Sizing {
                 bytes: config.max_bytes,
             },
             learned: None,
+            in_time: None,
         }
     }
 
@@ -34,12 +37,25 @@ impl Sizing {
         self.learned = Some((half.min(self.max(now).items), now + REMEMBER));
     }
 
+    /// The time of a call was not enough for this many items: the next one has half of them.
+    pub(super) fn on_out_of_time(&mut self, items: u64) {
+        self.in_time = Some((items / 2).max(1));
+    }
+
+    /// A call has delivered this many items in its time. If it was as large as it could be, the next
+    /// one has twice as many.
+    pub(super) fn on_in_time(&mut self, items: u64) {
+        let grown = self.in_time.map(|limit| limit.max(items.saturating_mul(2)));
+        self.in_time = grown.filter(|limit| *limit < self.configured.items);
+    }
+
     /// The largest request.
     pub(super) fn max(&mut self, now: Instant) -> RequestSize {
         self.learned = self.learned.filter(|(_, until)| *until > now);
-        let items = self.learned.map_or(u64::MAX, |(items, _)| items);
+        let learned = self.learned.map_or(u64::MAX, |(items, _)| items);
+        let in_time = self.in_time.unwrap_or(u64::MAX);
         RequestSize {
-            items: self.configured.items.min(items),
+            items: self.configured.items.min(learned).min(in_time),
             ..self.configured
         }
     }
@@ -65,5 +81,27 @@ mod tests {
         sizing.on_too_large(3, now);
         assert_eq!(items(&mut sizing, now), 1);
         assert_eq!(items(&mut sizing, now + REMEMBER), 100);
+    }
+
+    #[test]
+    fn a_request_gets_smaller_while_its_time_is_not_enough_and_grows_again() {
+        let config = BatchConfig {
+            max_points: 100,
+            ..BatchConfig::default()
+        };
+        let mut sizing = Sizing::new(&config, None);
+        let items = |sizing: &mut Sizing| sizing.max(Instant::now()).items;
+        for expected in [50, 25, 12, 6, 3, 1, 1] {
+            let sent = items(&mut sizing);
+            sizing.on_out_of_time(sent);
+            assert_eq!(items(&mut sizing), expected);
+        }
+        // A request that was small anyway says nothing of a larger one.
+        for (sent, expected) in [(1, 2), (2, 4), (1, 4), (4, 8), (8, 16), (60, 100)] {
+            sizing.on_in_time(sent);
+            assert_eq!(items(&mut sizing), expected);
+        }
+        sizing.on_in_time(1);
+        assert_eq!(items(&mut sizing), 100);
     }
 }
