@@ -21,12 +21,19 @@ use serde_json::Value;
 use crate::sources::{files, read, root, shipped};
 
 /// Where `unsafe` is allowed: what crosses the boundary, opening a library, mapping a batch,
-/// closing inherited descriptors, resetting signals, and returning freed memory.
-const UNSAFE: [&str; 18] = [
+/// closing inherited descriptors, resetting signals, returning freed memory, and functions of Windows
+/// that the standard library does not have.
+const UNSAFE: [&str; 31] = [
     "host/src/batch/codec/trusted.rs",
     "host/src/platform/unix/processes/descriptors.rs",
     "host/src/platform/unix/processes/ignored_signals.rs",
     "host/src/platform/unix/processes/watched.rs",
+    "host/src/platform/windows/files.rs",
+    "host/src/platform/windows/machine.rs",
+    "host/src/platform/windows/processes/child.rs",
+    "host/src/platform/windows/processes/inherited.rs",
+    "host/src/platform/windows/processes/job.rs",
+    "host/src/platform/windows/udp.rs",
     "host/src/plugin/process/runner/rows.rs",
     "plugin-api/abi/src/arrow.rs",
     "plugin-api/c/src/lib.rs",
@@ -35,12 +42,19 @@ const UNSAFE: [&str; 18] = [
     "plugin-api/loader/src/c_plugin/host.rs",
     "plugin-api/loader/src/c_plugin/mod.rs",
     "plugin-api/loader/src/library.rs",
+    "plugin-api/loader/src/platform/unix/mod.rs",
+    "plugin-api/loader/src/platform/windows/mod.rs",
+    "plugin-api/loader/src/platform/windows/rights.rs",
     "plugin-api/protocol/src/files.rs",
     "plugin-api/protocol/src/platform/unix.rs",
+    "plugin-api/protocol/src/platform/windows.rs",
     "plugin-api/src/c_glue.rs",
     "plugin-api/src/driver/extension.rs",
     "plugin-api/src/export.rs",
     "plugin-api/src/glue.rs",
+    "plugin-api/src/platform/windows/files.rs",
+    "plugin-api/src/platform/windows/ports.rs",
+    "plugins/file/src/writer/platform/windows.rs",
 ];
 
 /// What every plugin's folder has. A plugin with a folder for each exporter has `config.rs` there.

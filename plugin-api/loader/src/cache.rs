@@ -5,16 +5,18 @@
 //! that is already open. And a library that the host uses cannot change.
 
 use std::{
-    fs::{DirBuilder, File},
+    fs::File,
     io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::StatVfsMountFlags;
-
 use crate::{
-    error::Reason, hashes::FileHashes, sha256::Sha256, temporary_file::TemporaryFile, trust,
+    error::Reason,
+    hashes::FileHashes,
+    platform::{FileUse, create_private_folders, is_noexec},
+    sha256::Sha256,
+    temporary_file::TemporaryFile,
+    trust,
 };
 
 /// The folder of one plugin file in the cache, and of the files that belong to it.
@@ -31,14 +33,12 @@ impl CacheFolder {
             to: folder.clone(),
             error,
         };
-        let mut builder = DirBuilder::new();
-        let created = builder.recursive(true).mode(0o700).create(&folder);
-        created.map_err(|error| unusable(error.to_string()))?;
+        create_private_folders(&folder).map_err(|error| unusable(error.to_string()))?;
         for folder in [cache, &folder] {
             trust::check_folder(folder).map_err(|untrusted| unusable(format!("it {untrusted}")))?;
         }
-        let mount = rustix::fs::statvfs(&folder).map_err(|error| unusable(error.to_string()))?;
-        refuse_noexec(cache, mount.f_flag)?;
+        let is_noexec = is_noexec(&folder).map_err(|error| unusable(error.to_string()))?;
+        refuse_noexec(cache, is_noexec)?;
         Ok(Self { folder, content })
     }
 
@@ -69,7 +69,7 @@ impl CacheFolder {
 
     /// Writes a file atomically. Returns whether it has the content of this folder.
     fn write(&self, copy: &Path, from: &File, hashes: &FileHashes) -> io::Result<bool> {
-        let mut to = TemporaryFile::create(&self.folder, 0o500)?;
+        let mut to = TemporaryFile::create(&self.folder, FileUse::Library)?;
         if Sha256::of_copy(from, &mut to.file)? != self.content {
             return Ok(false);
         }
@@ -79,8 +79,8 @@ impl CacheFolder {
     }
 }
 
-fn refuse_noexec(cache: &Path, mount: StatVfsMountFlags) -> Result<(), Reason> {
-    if !mount.contains(StatVfsMountFlags::NOEXEC) {
+fn refuse_noexec(cache: &Path, is_noexec: bool) -> Result<(), Reason> {
+    if !is_noexec {
         return Ok(());
     }
     Err(Reason::CacheNoexec {
@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn a_noexec_cache_names_the_setting() {
         let cache = Path::new("/run/delfin");
-        assert_eq!(refuse_noexec(cache, StatVfsMountFlags::NOSUID), Ok(()));
-        let reason = refuse_noexec(cache, StatVfsMountFlags::NOEXEC).unwrap_err();
+        assert_eq!(refuse_noexec(cache, false), Ok(()));
+        let reason = refuse_noexec(cache, true).unwrap_err();
         assert!(reason.to_string().contains("set `plugin_cache_dir`"));
     }
 

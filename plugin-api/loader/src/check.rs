@@ -9,8 +9,8 @@ use crate::{
     folder::{self, PluginCommand},
     image::native_format,
     inspect::Inspection,
-    library::running_glibc,
     manifest::{Manifest, ManifestDriver},
+    platform::{RUNS_PROGRAMS, running_glibc},
 };
 
 /// The target that this host is built for.
@@ -53,6 +53,9 @@ pub fn accept(plugin: &Inspection) -> Result<(), PluginError> {
 }
 
 fn check_folder(plugin: &Inspection, command: &PluginCommand) -> Result<(), Reason> {
+    if !RUNS_PROGRAMS {
+        return Err(Reason::ProgramUnsupported);
+    }
     let malformed = |error| Reason::MalformedManifestFile { error };
     version("version", &plugin.manifest.version).map_err(malformed)?;
     check_names(&plugin.manifest).map_err(malformed)?;

@@ -43,6 +43,11 @@ pub enum Reason {
     )]
     NoProgram { program: String },
     #[error(
+        "is a program, and this system runs only plugins that are libraries (remove it, or use it \
+         with a host on Linux)"
+    )]
+    ProgramUnsupported,
+    #[error(
         "runs only in a process of its own, not in a thread of the host (remove \
          `isolation = \"thread\"`)"
     )]

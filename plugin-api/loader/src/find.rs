@@ -53,7 +53,8 @@ fn plugins(folder: &Path) -> Result<Vec<PathBuf>, Reason> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let endings = [std::env::consts::DLL_EXTENSION, EXTENSION].map(OsStr::new);
+        // Also libraries of other systems, so that a list says what they are.
+        let endings = ["so", "dll", "dylib", EXTENSION].map(OsStr::new);
         if path
             .extension()
             .is_some_and(|ending| endings.contains(&ending))

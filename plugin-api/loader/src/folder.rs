@@ -10,7 +10,6 @@ use std::{
     path::{Path, PathBuf, absolute},
 };
 
-use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
     image::Image,
     inspect::Inspection,
     manifest::{Manifest, ManifestDriver, ManifestExporter},
+    platform::is_executable,
     sha256::Sha256,
     trust::{self, UntrustedFile},
 };
@@ -238,7 +238,7 @@ pub(crate) fn program(folder: &Path, command: &PluginCommand) -> Result<PathBuf,
 }
 
 fn is_program(path: &Path) -> bool {
-    path.is_file() && access(path, Access::EXEC_OK).is_ok()
+    path.is_file() && is_executable(path)
 }
 
 fn in_full(folder: &Path) -> Result<PathBuf, Reason> {

@@ -5,7 +5,8 @@
 //! name changes, and only root can choose it, by the clock. It has ticks, so a file that changed a moment ago is
 //! not remembered. File systems that are images have no such time, and may show another image under the same
 //! numbers: their times are whole seconds, and these are not remembered either. Devices get other numbers when
-//! the machine starts, so the hashes are those of one boot.
+//! the machine starts, so the hashes are those of one boot. On a system without such a time of change, no hash is
+//! remembered.
 //!
 //! A remembered hash replaces reading the bytes, and no other check: owner and mode are looked at each time. The
 //! user of the host can change the list of hashes, and the copies of the plugins as well; other users can
@@ -13,9 +14,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, Metadata},
+    fs::{File, Metadata},
     io::{self, Read, Write},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -24,7 +24,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::Reason, inspect::PluginFile, sha256::Sha256, temporary_file::TemporaryFile, trust,
+    error::Reason,
+    inspect::PluginFile,
+    platform::{FileStamp, FileUse, SECOND_NS, boot_id, file_stamp},
+    sha256::Sha256,
+    temporary_file::TemporaryFile,
+    trust,
 };
 
 const FILE_NAME: &str = "hashes.json";
@@ -34,8 +39,6 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Files that are remembered.
 const MAX_FILES: usize = 2048;
-
-const SECOND_NS: i64 = 1_000_000_000;
 
 /// Longer than the ticks of the file systems of Linux.
 const TICK_NS: i64 = 2 * SECOND_NS;
@@ -54,16 +57,6 @@ struct HashList {
     files: BTreeMap<(u64, u64), StampedHash>,
     /// Whether `files` is not kept as it is.
     changed: bool,
-}
-
-/// What tells that a file is another one than before, or has other content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct FileStamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified_ns: i64,
-    changed_ns: i64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -108,7 +101,7 @@ impl FileHashes {
     /// The hash of an open file, which is read if it is not remembered. `metadata` is that of the
     /// file before anything of it was read.
     pub(crate) fn of(&self, file: &File, metadata: &Metadata) -> Result<Sha256, Reason> {
-        let stamp = FileStamp::of(metadata);
+        let stamp = file_stamp(metadata);
         let known = self.lock().files.get(&(stamp.device, stamp.inode)).cloned();
         if let Some(known) = known.filter(|known| known.stamp == stamp) {
             return Ok(known.sha256);
@@ -118,10 +111,10 @@ impl FileHashes {
 
     /// As [`of`](Self::of), and the file is read in any case.
     pub(crate) fn of_content(&self, file: &File, metadata: &Metadata) -> Result<Sha256, Reason> {
-        let stamp = FileStamp::of(metadata);
+        let stamp = file_stamp(metadata);
         let is_stable = stamp.is_stable(now_ns());
         let sha256 = Sha256::of_copy(file, &mut io::sink()).map_err(unreadable)?;
-        if FileStamp::of(&file.metadata().map_err(unreadable)?) != stamp {
+        if file_stamp(&file.metadata().map_err(unreadable)?) != stamp {
             return Err(Reason::Changed);
         }
         if is_stable {
@@ -132,7 +125,7 @@ impl FileHashes {
 
     /// Remembers the hash of a file that the host has just written.
     pub(crate) fn remember(&self, written: &Metadata, sha256: Sha256) {
-        self.insert(FileStamp::of(written), sha256);
+        self.insert(file_stamp(written), sha256);
     }
 
     /// Keeps the hashes for the next start, if there are new ones. A failure costs time only.
@@ -154,6 +147,10 @@ impl FileHashes {
     }
 
     fn insert(&self, stamp: FileStamp, sha256: Sha256) {
+        if stamp.changed_ns.is_none() {
+            // The next stamp of another content could be the same one.
+            return;
+        }
         let mut list = self.lock();
         if list.files.len() >= MAX_FILES {
             list.files.clear();
@@ -169,20 +166,11 @@ impl FileHashes {
 }
 
 impl FileStamp {
-    fn of(metadata: &Metadata) -> Self {
-        let ns = |seconds: i64, ns: i64| seconds.saturating_mul(SECOND_NS).saturating_add(ns);
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.len(),
-            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
-            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
     /// Whether a later change has another time of change.
     fn is_stable(&self, now_ns: i64) -> bool {
-        self.changed_ns % SECOND_NS != 0 && now_ns.saturating_sub(self.changed_ns) > TICK_NS
+        self.changed_ns.is_some_and(|changed_ns| {
+            changed_ns % SECOND_NS != 0 && now_ns.saturating_sub(changed_ns) > TICK_NS
+        })
     }
 }
 
@@ -190,12 +178,6 @@ fn unreadable(error: io::Error) -> Reason {
     Reason::Unreadable {
         error: error.to_string(),
     }
-}
-
-/// Names the time since the machine was started.
-fn boot_id() -> Option<String> {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 fn now_ns() -> i64 {
@@ -215,14 +197,18 @@ fn read(path: &Path, boot_id: &str) -> Option<Vec<StampedHash>> {
 fn write(path: &Path, content: &HashFileRef<'_>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     trust::check_folder(folder).map_err(io::Error::other)?;
-    let file = TemporaryFile::create(folder, 0o600)?;
+    let file = TemporaryFile::create(folder, FileUse::Data)?;
     (&file.file).write_all(&serde_json::to_vec(content)?)?;
     file.replace(path)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Seek, os::unix::fs::PermissionsExt};
+    use std::{
+        fs,
+        io::Seek,
+        os::unix::fs::{MetadataExt, PermissionsExt},
+    };
 
     use super::*;
 
@@ -283,9 +269,9 @@ mod tests {
     fn a_file_that_changed_a_moment_ago_is_not_remembered() {
         let folder = tempfile::tempdir().unwrap();
         let (file, _) = remembered(folder.path());
-        let stamp = FileStamp::of(&file.metadata().unwrap());
+        let stamp = file_stamp(&file.metadata().unwrap());
         let changed = |changed_ns| FileStamp {
-            changed_ns,
+            changed_ns: Some(changed_ns),
             ..stamp
         };
         for (seconds, is_stable) in [(-5, false), (0, false), (1, false), (3, true)] {

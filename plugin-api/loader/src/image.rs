@@ -17,10 +17,11 @@ use crate::{
     error::Reason,
     glibc::GlibcVersion,
     linker_path::{LinkerPath, SystemFolders},
+    pe,
 };
 
-/// The properties of a library file that a linker uses. All but `architecture` and
-/// `format` are known for ELF files only.
+/// The properties of a library file that a linker uses. All but `architecture`, `format` and
+/// `needed` are known for ELF files only; `missing` for files of this system.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Image {
     /// The architecture, as in `std::env::consts::ARCH`.
@@ -33,8 +34,8 @@ pub struct Image {
     pub needed: Vec<String>,
     /// Those of `needed` that are not on this machine.
     pub missing: Vec<String>,
-    /// Those of `needed` that are found only through `$ORIGIN`. The host opens a copy of
-    /// the file in another folder, where the linker does not find them.
+    /// Those of `needed` that are found only relative to the file, as with `$ORIGIN`. The host
+    /// opens a copy of the file in another folder, where the linker does not find them.
     pub only_by_origin: Vec<String>,
     /// Whether the file needs space in the static TLS block. A process has little of it,
     /// so that opening fails once many such libraries are open.
@@ -72,8 +73,11 @@ impl<'a> Library<'a> {
             return Err(Reason::Truncated);
         }
         let needs = parts.needs.map_err(damaged)?;
-        let folders = LinkerPath::of(&needs, path, system);
-        let (missing, only_by_origin) = folders.unresolved(&needs.libraries);
+        // This machine does not have the libraries of another system.
+        let (missing, only_by_origin) = match parts.format == native_format() {
+            true => LinkerPath::of(&needs, path, system).unresolved(&needs.libraries),
+            false => Default::default(),
+        };
         let image = Image {
             architecture: parts.architecture,
             format: parts.format.to_owned(),
@@ -101,7 +105,11 @@ impl<'a> LibraryParts<'a> {
             format: format(file.format()),
             is_library: file.kind() == ObjectKind::Dynamic,
             segments_end: ends.max().unwrap_or_default(),
-            needs: Ok(Needs::default()),
+            needs: match &file {
+                File::Pe32(file) => pe::needs(file),
+                File::Pe64(file) => pe::needs(file),
+                _ => Ok(Needs::default()),
+            },
             manifest: manifest_section(&file),
         })
     }

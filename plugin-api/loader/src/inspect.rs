@@ -6,8 +6,7 @@
 
 use std::{
     borrow::Cow,
-    fs::{File, Metadata, OpenOptions},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    fs::{File, Metadata},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +20,7 @@ use crate::{
     image::{Image, Library},
     linker_path::SystemFolders,
     manifest::Manifest,
+    platform::{lacks_some_library, open_nonblocking},
     sha256::Sha256,
     trust::{self, UntrustedFile},
 };
@@ -65,13 +65,24 @@ impl Inspection {
         })
     }
 
-    /// Names `$ORIGIN` as the cause of a missing library, where it is.
+    /// Names the library that is missing, and the own folder of the file as the cause, where it is.
     pub(crate) fn explain(&self, reason: Reason) -> Reason {
-        match reason {
-            Reason::MissingLibrary { library } if self.image.only_by_origin.contains(&library) => {
-                Reason::OriginLibrary { library }
+        let Image {
+            missing,
+            only_by_origin,
+            ..
+        } = &self.image;
+        let library = match &reason {
+            Reason::MissingLibrary { library } => Some(library),
+            Reason::Open { error } if lacks_some_library(error) => {
+                only_by_origin.iter().chain(missing).next()
             }
-            other => other,
+            _ => None,
+        };
+        match library.cloned() {
+            Some(library) if only_by_origin.contains(&library) => Reason::OriginLibrary { library },
+            Some(library) => Reason::MissingLibrary { library },
+            None => reason,
         }
     }
 }
@@ -142,7 +153,6 @@ impl PluginFile {
 struct FileParts<'f> {
     file: &'f File,
     size: u64,
-    at: u64,
     left: usize,
 }
 
@@ -152,7 +162,6 @@ impl<'f> FileParts<'f> {
         Self {
             file,
             size,
-            at: 0,
             left: MAX_PARTS,
         }
     }
@@ -164,29 +173,16 @@ impl ReadCacheOps for FileParts<'_> {
     }
 
     fn seek(&mut self, at: u64) -> Result<u64, ()> {
-        self.at = at;
-        Ok(at)
+        ReadCacheOps::seek(&mut self.file, at)
     }
 
     fn read(&mut self, part: &mut [u8]) -> Result<usize, ()> {
         self.left = self.left.checked_sub(part.len()).ok_or(())?;
-        let read = self.file.read_at(part, self.at).map_err(drop)?;
-        self.at += read as u64;
-        Ok(read)
+        ReadCacheOps::read(&mut self.file, part)
     }
 
     fn read_exact(&mut self, part: &mut [u8]) -> Result<(), ()> {
         self.left = self.left.checked_sub(part.len()).ok_or(())?;
-        self.file.read_exact_at(part, self.at).map_err(drop)
+        ReadCacheOps::read_exact(&mut self.file, part)
     }
-}
-
-// If the file was replaced by a FIFO after `file_kind`, a blocking open would wait for a
-// writer.
-pub(crate) fn open_nonblocking(path: &Path) -> std::io::Result<File> {
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)
 }

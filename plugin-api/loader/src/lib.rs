@@ -36,6 +36,8 @@ mod linker_path;
 mod manifest;
 mod module;
 mod open;
+mod pe;
+mod platform;
 mod sha256;
 mod temporary_file;
 mod trust;
@@ -54,5 +56,8 @@ pub use module::PluginModule;
 pub use open::{
     LibraryCopy, OpenOptions, OpenPlugin, PluginProgram, PreparedPlugin, load, open, prepare,
 };
+pub use platform::Writer;
+#[cfg(windows)]
+pub use platform::{Account, FileRights, create_private_folder, is_elevated};
 pub use sha256::{ParseSha256Error, Sha256};
-pub use trust::{PathRole, UntrustedFile, WritablePath, Writer};
+pub use trust::{PathRole, UntrustedFile, WritablePath};

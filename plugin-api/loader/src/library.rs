@@ -10,12 +10,7 @@
     reason = "opening a library and reading its symbols cannot be checked by the compiler"
 )]
 
-use std::{
-    error::Error,
-    ffi::{CStr, c_char},
-    mem::ManuallyDrop,
-    path::Path,
-};
+use std::{error::Error, mem::ManuallyDrop, path::Path};
 
 use abi_stable::{
     StableAbi,
@@ -23,9 +18,14 @@ use abi_stable::{
 };
 use delfin_plugin_abi::{PluginRef, VERSION};
 use delfin_plugin_c::{CPlugin, SYMBOL};
-use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use crate::{c_plugin::CModule, error::Reason, glibc::GlibcVersion, layout, module::PluginModule};
+use crate::{
+    c_plugin::CModule,
+    error::Reason,
+    layout,
+    module::PluginModule,
+    platform::{Library, missing_library, open_library},
+};
 
 /// Opens a library, which runs its constructors, and gets its functions: the root module, or
 /// the table of the C interface if it has no root module. `built_for` is the interface version
@@ -34,7 +34,7 @@ pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginModule, Reason>
     // SAFETY: this runs the library's constructors, and is as safe as they are. The
     // caller has checked that only root and the host's user can write the file. A host
     // has run the constructors in another process before.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
+    let library = unsafe { open_library(path) };
     let library = library.map_err(|error| open_failed(path, &error))?;
     // Never closed: thread-local destructors and threads of the plugin would lose their
     // code.
@@ -58,20 +58,7 @@ fn c_module(library: &Library) -> Result<PluginModule, Reason> {
     let table = unsafe { library.get::<*const CPlugin>(SYMBOL.as_bytes()) };
     let table = table.map_err(|_| Reason::NoRootModule)?;
     // SAFETY: the library is never closed. The address of a symbol is that of the table.
-    unsafe { CModule::read(table.into_raw().cast::<CPlugin>()) }.map(PluginModule::c)
-}
-
-/// The version of glibc in this process; `None` with another C library.
-pub(crate) fn running_glibc() -> Option<GlibcVersion> {
-    type Version = unsafe extern "C" fn() -> *const c_char;
-    let process = ManuallyDrop::new(Library::this());
-    // SAFETY: only glibc has this symbol, with this signature.
-    let version = unsafe { process.get::<Version>("gnu_get_libc_version") }.ok()?;
-    // SAFETY: the function takes no argument and returns a string.
-    let text = unsafe { version() };
-    // SAFETY: the string is a constant of glibc.
-    let text = unsafe { CStr::from_ptr(text) };
-    text.to_str().ok()?.parse().ok()
+    unsafe { CModule::read(table.as_raw_ptr().cast::<CPlugin>()) }.map(PluginModule::c)
 }
 
 fn root_module(
@@ -115,7 +102,7 @@ fn open_failed(path: &Path, error: &libloading::Error) -> Reason {
         Some(linker) => linker.to_string(),
         None => error.to_string(),
     };
-    if let Some((library, _)) = error.split_once(": cannot open shared object file")
+    if let Some(library) = missing_library(&error)
         && Path::new(library) != path
     {
         let library = library.to_owned();

@@ -80,6 +80,12 @@ impl LibraryCopy {
     pub fn file(&self) -> &File {
         &self.file
     }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl PreparedPlugin {

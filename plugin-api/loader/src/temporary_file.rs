@@ -3,10 +3,11 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use crate::platform::{FileUse, restrict};
 
 /// A file with a name of its own, which is removed when it is dropped.
 pub(crate) struct TemporaryFile {
@@ -15,7 +16,7 @@ pub(crate) struct TemporaryFile {
 }
 
 impl TemporaryFile {
-    pub(crate) fn create(folder: &Path, mode: u32) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path, file_use: FileUse) -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!(".{}-{number}", std::process::id()));
@@ -25,11 +26,7 @@ impl TemporaryFile {
             Err(_) | Ok(()) => {}
         }
         let mut options = OpenOptions::new();
-        let file = options
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)?;
+        let file = restrict(options.write(true).create_new(true), file_use).open(&path)?;
         Ok(Self { path, file })
     }
 

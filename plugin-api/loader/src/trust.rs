@@ -2,15 +2,16 @@
 //!
 //! A plugin runs with the permissions of the host. So only root and the host's user
 //! may be able to change the file or to replace it: the check looks at owner and mode
-//! of the file and of its folder.
+//! of the file and of its folder, or at owner and access list.
 
 use std::{
     fmt::{self, Write},
     fs::Metadata,
     io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+use crate::platform::{self, Remedy, Writer, shell_word, writer_of};
 
 /// Why another user could have written a file. The text continues after the path of
 /// the plugin.
@@ -53,21 +54,6 @@ pub enum PathRole {
     Program,
 }
 
-/// Who can write a file or a folder besides root and the host's user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writer {
-    /// Another user owns it.
-    Owner {
-        /// The id of the owner.
-        uid: u32,
-    },
-    /// The group or all users can write it.
-    Others {
-        /// The permission bits.
-        mode: u32,
-    },
-}
-
 /// Checks the open file and its folder. If the path is a link, it checks the folder of
 /// the link and that of its target: a user who can write to either can replace the file.
 pub(crate) fn check(path: &Path, file: &Metadata) -> Result<(), UntrustedFile> {
@@ -94,14 +80,14 @@ pub(crate) fn check_tree(
 fn writers(path: &Path, file: &Metadata) -> Result<Vec<WritablePath>, UntrustedFile> {
     let target = path.canonicalize().map_err(unknown)?;
     let mut paths: Vec<WritablePath> = Vec::new();
-    paths.extend(find_writer(path, file, PathRole::Plugin));
+    paths.extend(find_writer(path, file, PathRole::Plugin).map_err(unknown)?);
     let mut folders = vec![folder_of(path)];
     if path.is_symlink() {
         folders.push(folder_of(&target));
     }
     for folder in folders {
         let metadata = folder.metadata().map_err(unknown)?;
-        paths.extend(find_writer(folder, &metadata, PathRole::Folder));
+        paths.extend(find_writer(folder, &metadata, PathRole::Folder).map_err(unknown)?);
     }
     Ok(paths)
 }
@@ -111,17 +97,17 @@ pub(crate) fn check_program(program: &Path) -> Result<(), UntrustedFile> {
     let target = program.canonicalize().map_err(unknown)?;
     let mut paths = Vec::new();
     let metadata = target.metadata().map_err(unknown)?;
-    paths.extend(find_writer(&target, &metadata, PathRole::Program));
+    paths.extend(find_writer(&target, &metadata, PathRole::Program).map_err(unknown)?);
     let folder = folder_of(&target);
     let metadata = folder.metadata().map_err(unknown)?;
-    paths.extend(find_writer(folder, &metadata, PathRole::Folder));
+    paths.extend(find_writer(folder, &metadata, PathRole::Folder).map_err(unknown)?);
     trusted_unless_any(paths)
 }
 
 /// Checks a folder from which libraries are opened.
 pub(crate) fn check_folder(folder: &Path) -> Result<(), UntrustedFile> {
     let metadata = folder.metadata().map_err(unknown)?;
-    let writable = find_writer(folder, &metadata, PathRole::Folder);
+    let writable = find_writer(folder, &metadata, PathRole::Folder).map_err(unknown)?;
     trusted_unless_any(writable.into_iter().collect())
 }
 
@@ -139,20 +125,13 @@ pub(crate) fn find_writer(
     path: &Path,
     metadata: &Metadata,
     role: PathRole,
-) -> Option<WritablePath> {
-    let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-    let by = if !trusted_owner(uid) {
-        Writer::Owner { uid }
-    } else if writable_by_others(mode) {
-        Writer::Others { mode }
-    } else {
-        return None;
-    };
-    Some(WritablePath {
+) -> io::Result<Option<WritablePath>> {
+    let by = writer_of(path, metadata)?;
+    Ok(by.map(|by| WritablePath {
         path: path.to_owned(),
         role,
         by,
-    })
+    }))
 }
 
 /// All paths, and the commands that correct them.
@@ -164,8 +143,12 @@ struct PathList<'a> {
 
 impl fmt::Display for PathList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut commands = ["chown -R root", "chown root", "chmod -R go-w", "chmod go-w"]
-            .map(|command| (command, String::new()));
+        let remedies = [true, false].into_iter().flat_map(|owner| {
+            let remedy = |recursive| Remedy { owner, recursive };
+            [true, false].map(remedy)
+        });
+        let mut commands: Vec<(Remedy, String)> =
+            remedies.map(|remedy| (remedy, String::new())).collect();
         for (index, WritablePath { path, role, by }) in self.paths.iter().enumerate() {
             f.write_str(if index == 0 { "" } else { ", and " })?;
             match role {
@@ -174,15 +157,10 @@ impl fmt::Display for PathList<'_> {
                 PathRole::File => write!(f, "its file `{}` ", path.display())?,
                 PathRole::Program => write!(f, "its program `{}` ", path.display())?,
             }
+            write!(f, "{by}")?;
             let single = match by {
-                Writer::Owner { uid } => {
-                    write!(f, "belongs to user {uid}")?;
-                    1
-                }
-                Writer::Others { mode } => {
-                    write!(f, "has mode {mode:04o}")?;
-                    3
-                }
+                Writer::Owner { .. } => 1,
+                Writer::Others { .. } => 3,
             };
             match self.root.filter(|root| path.starts_with(root)) {
                 Some(root) => commands[single - 1].1 = format!(" {}", shell_word(root)),
@@ -191,20 +169,9 @@ impl fmt::Display for PathList<'_> {
         }
         let commands = commands.iter().filter(|(_, paths)| !paths.is_empty());
         let commands: Vec<String> = commands
-            .map(|(name, paths)| format!("{name}{paths}"))
+            .map(|(remedy, paths)| platform::remedy(*remedy, paths))
             .collect();
         write!(f, " ({})", commands.join("; "))
-    }
-}
-
-/// The path as a word of a shell command.
-fn shell_word(path: &Path) -> String {
-    let path = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);
-    if !path.is_empty() && path.chars().all(plain) {
-        path
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 
@@ -212,14 +179,6 @@ pub(crate) fn unknown(error: io::Error) -> UntrustedFile {
     UntrustedFile::Unknown {
         error: error.to_string(),
     }
-}
-
-fn trusted_owner(uid: u32) -> bool {
-    uid == 0 || uid == rustix::process::geteuid().as_raw()
-}
-
-fn writable_by_others(mode: u32) -> bool {
-    mode & 0o022 != 0
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -233,20 +192,15 @@ fn folder_of(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_root_and_the_own_user_are_trusted() {
-        let own = rustix::process::geteuid().as_raw();
-        assert!(trusted_owner(0) && trusted_owner(own));
-        assert!(!trusted_owner(own + 1) && !trusted_owner(u32::MAX));
+    fn others(mode: &str) -> Writer {
+        Writer::Others {
+            by: format!("has mode 0{mode}"),
+        }
     }
 
-    #[test]
-    fn a_mode_is_refused_only_if_group_or_others_can_write() {
-        for mode in [0o644, 0o755, 0o555, 0o4711] {
-            assert!(!writable_by_others(mode), "{mode:o}");
-        }
-        for mode in [0o664, 0o646, 0o1777, 0o020] {
-            assert!(writable_by_others(mode), "{mode:o}");
+    fn owner(uid: u32) -> Writer {
+        Writer::Owner {
+            user: format!("user {uid}"),
         }
     }
 
@@ -259,9 +213,9 @@ mod tests {
         };
         let untrusted = UntrustedFile::Writable {
             paths: vec![
-                path("p/x y.so", PathRole::Plugin, Writer::Others { mode: 0o775 }),
-                path("p", PathRole::Folder, Writer::Others { mode: 0o777 }),
-                path("/q", PathRole::Folder, Writer::Owner { uid: 7 }),
+                path("p/x y.so", PathRole::Plugin, others("775")),
+                path("p", PathRole::Folder, others("777")),
+                path("/q", PathRole::Folder, owner(7)),
             ],
         };
         assert_eq!(
@@ -276,7 +230,7 @@ mod tests {
         let path = |path: &str, role| WritablePath {
             path: path.into(),
             role,
-            by: Writer::Others { mode: 0o775 },
+            by: others("775"),
         };
         let untrusted = UntrustedFile::WritableFolder {
             folder: "p/a.plugin".into(),

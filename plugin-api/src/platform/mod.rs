@@ -1,8 +1,14 @@
-//! What differs between operating systems. There is one folder for each.
+//! What differs between operating systems. Each system has a folder with the same items.
 
+#[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
+#[cfg(unix)]
 use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 #[cfg(feature = "files")]
 pub(crate) use system::files::{let_group_read, rename, sync_folder};

@@ -3,15 +3,13 @@
 use std::{
     fs,
     io::{self, Read},
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use rustix::io::Errno;
-
 use crate::{
     error::Reason,
-    inspect::{MAX_BYTES, open_nonblocking},
+    inspect::MAX_BYTES,
+    platform::{is_link_loop, open_nonblocking},
     sha256::Sha256,
     trust::{PathRole, WritablePath, find_writer},
 };
@@ -48,11 +46,15 @@ impl Tree {
             });
         }
         let files = &mut tree.files;
-        files.sort_by(|(a, _), (b, _)| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+        files.sort_by(|(a, _), (b, _)| {
+            a.as_os_str()
+                .as_encoded_bytes()
+                .cmp(b.as_os_str().as_encoded_bytes())
+        });
         let mut list = Vec::new();
         for (path, hash) in files {
             list.extend(format!("{hash}  ./").bytes());
-            list.extend(path.as_os_str().as_bytes());
+            list.extend(path.as_os_str().as_encoded_bytes());
             list.push(b'\n');
         }
         tree.sha256 = Sha256::of(&list);
@@ -78,7 +80,7 @@ impl Tree {
             } else {
                 PathRole::File
             };
-            self.check(&entry.path(), &entry.metadata()?, role);
+            self.check(&entry.path(), &entry.metadata()?, role)?;
             if kind.is_dir() {
                 self.add_folder(root, &path)?;
             } else if kind.is_file() {
@@ -109,20 +111,20 @@ impl Tree {
                 } else {
                     PathRole::File
                 };
-                self.check(&target, &metadata, role);
-                Ok(())
+                self.check(&target, &metadata, role)
             }
             // No program can read what does not exist, or is a link to itself.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Ok(()),
+            Err(error) if is_link_loop(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    fn check(&mut self, path: &Path, metadata: &fs::Metadata, role: PathRole) {
+    fn check(&mut self, path: &Path, metadata: &fs::Metadata, role: PathRole) -> io::Result<()> {
         if self.writable.len() < MAX_NAMED {
-            self.writable.extend(find_writer(path, metadata, role));
+            self.writable.extend(find_writer(path, metadata, role)?);
         }
+        Ok(())
     }
 }
 

@@ -33,6 +33,9 @@ fn a_manifest_is_found_in_a_pe_library() {
     assert_eq!(library.manifest, MANIFEST);
     assert_eq!(library.image.format, "pe");
     assert_eq!(library.image.architecture, "x86_64");
+    assert_eq!(library.image.needed, ["VENDOR.dll"]);
+    // Of another system: this machine does not have them.
+    assert_eq!(library.image.missing, [""; 0]);
 }
 
 #[test]
@@ -69,25 +72,38 @@ fn mach_o(section: &str) -> Vec<u8> {
     file
 }
 
-/// A PE library of one section, with its name cut to eight characters.
+/// A PE library of two sections: one with its name cut to eight characters, and one that imports a
+/// library.
 fn pe() -> Vec<u8> {
     let size = MANIFEST.len() as u32;
     let (dos, headers, optional, section) = (64, 4 + 20, 240, 40);
-    let data = dos + headers + optional + section;
+    let data = dos + headers + optional + 2 * section;
+    let imported = b"VENDOR.dll\0";
+    // A descriptor and the end of the list, in front of the name.
+    let (descriptors, imports) = (2 * 20, 2 * 20 + imported.len() as u32);
     let mut file = b"MZ".to_vec();
     file.resize(60, 0);
     numbers(&mut file, &[dos]);
     file.extend(b"PE\0\0");
-    // x86-64 and one section; no symbols; the optional header's length, a DLL.
-    numbers(&mut file, &[0x0001_8664, 0, 0, 0, 0x2022_0000 | optional]);
+    // x86-64 and two sections; no symbols; the optional header's length, a DLL.
+    numbers(&mut file, &[0x0002_8664, 0, 0, 0, 0x2022_0000 | optional]);
     let start = file.len();
     numbers(&mut file, &[0x20b]);
     file.resize(start + 108, 0);
-    numbers(&mut file, &[16]);
+    // Sixteen tables; the second one has the imports.
+    numbers(&mut file, &[16, 0, 0, 0x2000, imports]);
     file.resize(start + optional as usize, 0);
     file.extend(&ELF_SECTION.as_bytes()[..8]);
     numbers(&mut file, &[size, 0x1000, size, data, 0, 0, 0, 0]);
+    file.extend(b".idata\0\0");
+    numbers(
+        &mut file,
+        &[imports, 0x2000, imports, data + size, 0, 0, 0, 0],
+    );
     file.extend(MANIFEST);
+    numbers(&mut file, &[0, 0, 0, 0x2000 + descriptors, 0]);
+    numbers(&mut file, &[0; 5]);
+    file.extend(imported);
     file
 }
 

@@ -16,12 +16,14 @@ use crate::lab::{Lab, assert_line, example, good_manifest, patched, set_mode, wi
 #[test]
 fn libraries_are_found_in_order_and_other_files_are_ignored() {
     let lab = Lab::new();
-    for name in ["b.so", "a.so", "README.md", "c.so.1"] {
+    for name in ["b.so", "a.so", "README.md", "c.so.1", "d.dll"] {
         lab.file(name, b"");
     }
     let folders = [lab.plugins(), lab.plugins().join("../plugins")];
     let (found, refused) = find(&folders);
-    let expected: Vec<PathBuf> = ["a.so", "b.so"].map(|n| lab.plugins().join(n)).into();
+    let expected: Vec<PathBuf> = ["a.so", "b.so", "d.dll"]
+        .map(|n| lab.plugins().join(n))
+        .into();
     assert_eq!((found, refused), (expected, Vec::new()));
 }
 
@@ -281,7 +283,9 @@ fn writable(path: &Path, role: PathRole, mode: u32) -> UntrustedFile {
     let paths = vec![WritablePath {
         path: path.to_owned(),
         role,
-        by: Writer::Others { mode },
+        by: Writer::Others {
+            by: format!("has mode {mode:04o}"),
+        },
     }];
     UntrustedFile::Writable { paths }
 }

@@ -1,8 +1,14 @@
 //! What differs between operating systems: the socket of a connection, and files that two processes map.
 
+#[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
+#[cfg(unix)]
 use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 pub use system::{
     BorrowedFile, CAN_SHARE_FILES, FrameSocket, Mapping, SharedFile, close_sending, into_number,

@@ -1,7 +1,13 @@
-//! What differs between operating systems. There is one module for each.
+//! What differs between operating systems. Each system has the same items.
 
+#[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
+#[cfg(unix)]
 use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 pub(super) use system::{go_to_end, is_at, kind_of, open, read_exact_at, try_lock};

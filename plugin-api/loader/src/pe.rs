@@ -1,0 +1,30 @@
+//! What a PE file needs on the machine: libraries.
+
+use object::{
+    LittleEndian as LE, ReadRef,
+    read::{
+        Result,
+        pe::{ImageNtHeaders, PeFile},
+    },
+};
+
+use crate::elf::Needs;
+
+pub(crate) fn needs<'a, Pe, D>(file: &PeFile<'a, Pe, D>) -> Result<Needs>
+where
+    Pe: ImageNtHeaders,
+    D: ReadRef<'a>,
+{
+    let mut needs = Needs::default();
+    let Some(table) = file.import_table()? else {
+        return Ok(needs);
+    };
+    let mut descriptors = table.descriptors()?;
+    while let Some(descriptor) = descriptors.next()? {
+        let name = table.name(descriptor.name.get(LE))?;
+        needs
+            .libraries
+            .push(String::from_utf8_lossy(name).into_owned());
+    }
+    Ok(needs)
+}
