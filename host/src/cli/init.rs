@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
     /// File to write, `-` for standard output
-    #[arg(value_name = "FILE", default_value = "/etc/delfin/delfin.conf")]
+    #[arg(value_name = "FILE", default_value_os_t = config::system_path())]
     pub file: PathBuf,
 
     /// Folder with plugins

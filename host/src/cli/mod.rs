@@ -31,6 +31,7 @@ mod reload;
 mod replay;
 mod resources;
 mod run;
+mod service;
 mod state;
 mod storages;
 mod syslog;
@@ -65,6 +66,7 @@ use self::{
     reload::ReloadArgs,
     replay::ReplayArgs,
     run::RunArgs,
+    service::ServiceCommand,
     state::StateCommand,
     storages::StoragesCommand,
     syslog::SyslogCommand,
@@ -185,6 +187,10 @@ pub enum CliCommand {
     /// Run the tests that every exporter and every driver must pass on a plugin
     Conformance(ConformanceArgs),
 
+    /// Install or remove the service of Windows that runs the host
+    #[command(subcommand)]
+    Service(ServiceCommand),
+
     /// Create the source code of an extension
     #[command(subcommand)]
     New(NewCommand),
@@ -229,6 +235,7 @@ impl Cli {
         let options = &self.options;
         match &self.command {
             CliCommand::Run(args) => run::run(options, args, output),
+            CliCommand::Service(command) => service::run(options, command, output),
             CliCommand::Init(args) => init::run(args, output),
             CliCommand::Check(args) => check::run(options, args, output),
             CliCommand::Config(command) => config::run(command, output),

@@ -54,18 +54,19 @@ pub(super) fn run(
     end_process_on_panic();
     adopt_orphans();
     // Not on the main thread, which must not start a process.
-    let served = runtime.spawn(serve(loaded));
+    let manager = Arc::new(ServiceManager::of_process());
+    let served = runtime.spawn(serve(loaded, Arc::clone(&manager)));
     let result = runtime.block_on(served).map_err(Error::failed).flatten();
     end_all_processes();
     runtime.shutdown_timeout(EXIT_TIMEOUT);
     logging::flush();
+    manager.stopped(result.is_err());
     result
 }
 
-async fn serve(loaded: Loaded) -> Result<(), Error> {
+async fn serve(loaded: Loaded, manager: Arc<ServiceManager>) -> Result<(), Error> {
     let signals = signals()?;
     let mut reload_signals = ReloadSignals::watch().map_err(Error::failed)?;
-    let manager = Arc::new(ServiceManager::from_env());
     let drain_timeout = loaded.config.shutdown.drain_timeout;
     let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
     let host = Host::start(loaded).await.map_err(Error::failed)?;

@@ -20,6 +20,7 @@ use super::{
     source::Source,
     text_file::{self, TextFileError},
 };
+use crate::platform::configuration_folder;
 
 /// The environment variable that names the configuration file.
 const ENV: &str = "DELFIN_CONF";
@@ -37,7 +38,8 @@ const MAX_FOLDER_BYTES: usize = 16 << 20;
 const FOLDER: &str = "conf.d";
 
 const WORKING_DIRECTORY: &str = "etc/delfin/delfin.conf";
-const SYSTEM: &str = "/etc/delfin/delfin.conf";
+/// Of the folder with configuration files.
+const SYSTEM: &str = "delfin.conf";
 
 /// Why the configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -101,9 +103,14 @@ pub(super) fn find(explicit: Option<&Path>) -> Result<ConfigText, LoadError> {
         std::env::var_os(ENV),
         [
             Source::WorkingDirectory(WORKING_DIRECTORY.into()),
-            Source::System(SYSTEM.into()),
+            Source::System(system_path()),
         ],
     )
+}
+
+/// The configuration file of the machine.
+pub fn system_path() -> PathBuf {
+    configuration_folder().join(SYSTEM)
 }
 
 fn find_among(
@@ -128,7 +135,7 @@ fn find_among(
     }
     Ok(ConfigText {
         source: Source::Embedded,
-        text: EMBEDDED.to_owned(),
+        text: super::sample(None, None),
         file: None,
         further: Vec::new(),
     })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::read::Section;
+use crate::platform::configuration_folder;
 
 /// `[inputs]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl SeriesInputConfig {
     fn off(mapping_dir: &str) -> Self {
         Self {
             enabled: false,
-            mapping_dir: mapping_dir.into(),
+            mapping_dir: configuration_folder().join(mapping_dir),
         }
     }
 }
@@ -44,9 +45,9 @@ impl Default for InputsConfig {
         Self {
             webhook: WebhookConfig::default(),
             alertmanager: AlertmanagerConfig::default(),
-            remote_write: SeriesInputConfig::off("/etc/delfin/remote_write.d"),
-            otlp: SeriesInputConfig::off("/etc/delfin/otlp.d"),
-            influxdb: SeriesInputConfig::off("/etc/delfin/influxdb.d"),
+            remote_write: SeriesInputConfig::off("remote_write.d"),
+            otlp: SeriesInputConfig::off("otlp.d"),
+            influxdb: SeriesInputConfig::off("influxdb.d"),
         }
     }
 }
@@ -64,7 +65,7 @@ impl Default for WebhookConfig {
     fn default() -> Self {
         Self {
             enabled: false,
-            mapping_dir: "/etc/delfin/webhooks.d".into(),
+            mapping_dir: configuration_folder().join("webhooks.d"),
         }
     }
 }

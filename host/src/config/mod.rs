@@ -41,7 +41,10 @@ use delfin_plugin_api::redact::Redactor;
 
 pub(crate) use names::name_error;
 
-use crate::access::TokenFile;
+use crate::{
+    access::TokenFile,
+    platform::{MEASURES_ITSELF, plugin_folder, state_folder},
+};
 
 pub use api::{ApiConfig, SocketConfig};
 pub use collection::CollectionConfig;
@@ -53,7 +56,7 @@ pub use delivery::{
 pub use drivers::DriverLimits;
 pub use exporter::{ExporterConfig, Isolation, ProcessLimits};
 pub use filter::{Filter, matches_pattern};
-pub use find::LoadError;
+pub use find::{LoadError, system_path};
 pub use host_address::{HostAddress, HostName};
 pub use ini::from_delfin;
 pub use inputs::{AlertmanagerConfig, InputsConfig, SeriesInputConfig, WebhookConfig};
@@ -156,16 +159,20 @@ fn trusted(found: &ConfigText) -> Result<Vec<String>, LoadError> {
     Ok(warnings)
 }
 
-/// The configuration for production, with other folders if they are given.
+/// The configuration for production, with the folders of this system if no others are given.
 #[must_use]
 pub fn sample(plugin_dir: Option<&Path>, state_dir: Option<&Path>) -> String {
     let quoted = |path: &Path| toml::Value::from(path.display().to_string()).to_string();
-    let line = |line: &str| match (line.split_once(" = "), plugin_dir, state_dir) {
-        (Some(("plugin_dirs", _)), Some(dir), _) => format!("plugin_dirs = [{}]\n", quoted(dir)),
-        (Some(("state_dir", _)), _, Some(dir)) => format!("state_dir = {}\n", quoted(dir)),
+    let plugin_dir = plugin_dir.map_or_else(plugin_folder, Path::to_owned);
+    let state_dir = state_dir.map_or_else(state_folder, Path::to_owned);
+    let line = |line: &str| match line.split_once(" = ") {
+        Some(("plugin_dirs", _)) => format!("plugin_dirs = [{}]\n", quoted(&plugin_dir)),
+        Some(("state_dir", _)) => format!("state_dir = {}\n", quoted(&state_dir)),
         _ => format!("{line}\n"),
     };
-    find::EMBEDDED.lines().map(line).collect()
+    let paragraphs = find::EMBEDDED.split_inclusive("\n\n");
+    let known = paragraphs.filter(|text| MEASURES_ITSELF || !text.contains("[[storage]]"));
+    known.flat_map(str::lines).map(line).collect()
 }
 
 /// Reads `plugin_dirs` only: other mistakes and missing secrets do not matter.
@@ -354,7 +361,7 @@ fn read(mut root: Section<'_>) -> Config {
 }
 
 fn take_state_dir(root: &mut Section<'_>) -> PathBuf {
-    take_path(root, "state_dir").unwrap_or_else(|| "/var/lib/delfin-host".into())
+    take_path(root, "state_dir").unwrap_or_else(state_folder)
 }
 
 fn take_path(root: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
@@ -363,7 +370,7 @@ fn take_path(root: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
 
 fn take_plugin_dirs(root: &mut Section<'_>) -> Vec<PathBuf> {
     let Some(setting) = root.take("plugin_dirs") else {
-        return vec!["/usr/local/lib/delfin-host/plugins".into()];
+        return vec![plugin_folder()];
     };
     let mut dirs: Vec<PathBuf> = Vec::new();
     for text in setting.texts().unwrap_or_default() {

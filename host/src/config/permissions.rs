@@ -99,7 +99,7 @@ fn plain_secret(path: &str, table: &Map<String, Value>) -> Option<String> {
 
 /// Whether a value is the path of a file that holds the secret.
 fn is_path(name: &str, text: &str) -> bool {
-    name.ends_with("_file") || text.starts_with('/')
+    name.ends_with("_file") || Path::new(text).is_absolute()
 }
 
 #[cfg(test)]

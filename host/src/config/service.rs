@@ -15,7 +15,7 @@ use log::LevelFilter;
 use super::names::ExporterNames;
 use super::read::Section;
 use super::setting::SHORTEST;
-use crate::journal;
+use crate::{journal, platform::configuration_folder};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -178,7 +178,7 @@ impl Default for TrapsConfig {
         Self {
             listen: None,
             receive_buffer: 8 * MIB,
-            mapping_dir: "/etc/delfin/traps.d".into(),
+            mapping_dir: configuration_folder().join("traps.d"),
             mib_dirs: Vec::new(),
             validated_models: Vec::new(),
         }

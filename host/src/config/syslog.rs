@@ -9,7 +9,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{api::read_tls, read::Section, setting::Setting};
-use crate::access::CertificateFiles;
+use crate::{access::CertificateFiles, platform::configuration_folder};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -103,7 +103,7 @@ impl Default for SyslogConfig {
             max_message_bytes: 64 * KIB,
             max_connections: 1_000,
             min_severity: Some(SyslogSeverity::Warning),
-            mapping_dir: "/etc/delfin/syslog.d".into(),
+            mapping_dir: configuration_folder().join("syslog.d"),
             senders: BTreeMap::new(),
         }
     }

@@ -1,16 +1,23 @@
 //! What differs between operating systems.
 //!
-//! Each system has a folder, and the rest of the host does not ask which system it runs on. There is
-//! one for Unix.
+//! Each system has a folder with the same items, and the rest of the host does not ask which system
+//! it runs on. What a system cannot do is an error that says so, or a function whose comment
+//! says what happens instead.
 //!
 //! Knows nothing of the host: paths, files and processes only.
 
 mod access;
 mod files;
 mod processes;
+#[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
+#[cfg(unix)]
 use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 pub(crate) use access::{AccessFinding, FileReaders};
 pub(crate) use files::{OpenRestricted, rename_durable};
@@ -23,14 +30,15 @@ pub(crate) use system::{
     },
     folder_lock::FolderLock,
     local_socket::{HAS_LOCAL_SOCKETS, LocalClient, LocalListener, LocalStream},
-    machine::{machine_name, own_usage, thread_processor_time, usage_of},
+    machine::{MEASURES_ITSELF, machine_name, own_usage, thread_processor_time, usage_of},
+    paths::{configuration_folder, plugin_folder, state_folder},
     processes::{
         ChildProcess, DeathSignal, HostConnections, INHERITED_VARIABLES, InheritedLibrary,
         OutputPipe, StartedProcess, WatchedSocket, adopt_orphans, are_descriptors_used_up,
         become_program, check_host_connection, confine, end_all_processes, end_orphans,
         is_from_outside, signal_of, take_host_connections,
     },
-    service::{JournalSocket, ServiceManager},
+    service::{JournalSocket, ServiceManager, install_service, uninstall_service},
     signals::{ReloadSignals, StopFlag, StopSignals},
     streams::{copy_of_stderr, copy_of_stdout},
     udp::{DropCounter, set_receive_buffer},

@@ -16,6 +16,10 @@ pub(crate) struct ProcessCommand {
 
 /// The limits of a process, and its host.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    windows,
+    expect(dead_code, reason = "a job has neither a name nor a parent")
+)]
 pub struct ConfineArgs {
     /// The exporter's name in the configuration.
     pub name: String,
@@ -28,6 +32,7 @@ pub struct ConfineArgs {
 
 /// The program that a process becomes.
 #[derive(Clone, Debug)]
+#[cfg_attr(windows, expect(dead_code, reason = "no process becomes a program"))]
 pub struct ProgramStart {
     /// The folder of the plugin.
     pub folder: PathBuf,

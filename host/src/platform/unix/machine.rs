@@ -8,6 +8,9 @@ use procfs::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
+/// Whether the host has a driver for the machine that it runs on.
+pub(crate) const MEASURES_ITSELF: bool = cfg!(target_os = "linux");
+
 /// What this process uses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OwnUsage {

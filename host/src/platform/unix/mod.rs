@@ -5,6 +5,7 @@ pub(super) mod files;
 pub(super) mod folder_lock;
 pub(super) mod local_socket;
 pub(super) mod machine;
+pub(super) mod paths;
 pub(super) mod processes;
 pub(super) mod service;
 pub(super) mod signals;

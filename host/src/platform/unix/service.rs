@@ -40,7 +40,7 @@ pub(crate) struct ServiceManager {
 
 impl ServiceManager {
     /// The manager that has started this process, if any.
-    pub(crate) fn from_env() -> Self {
+    pub(crate) fn of_process() -> Self {
         let Some(address) = env::var_os("NOTIFY_SOCKET") else {
             return Self::default();
         };
@@ -73,6 +73,10 @@ impl ServiceManager {
         let micros = (drain_timeout + SLACK).as_micros();
         self.send(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={micros}"));
     }
+
+    /// The process ends now. Nothing: the manager sees that.
+    #[expect(clippy::unused_self, reason = "as on systems that want to know")]
+    pub(crate) const fn stopped(&self, _: bool) {}
 
     /// Tells the watchdog that the host works, each time that `works` completes. Never
     /// returns if there is a watchdog.
@@ -110,6 +114,21 @@ fn watchdog() -> Option<Duration> {
     let is_other = number("WATCHDOG_PID").is_some_and(|pid: u64| pid != own);
     let timeout = number("WATCHDOG_USEC").filter(|timeout| *timeout > 0);
     timeout.filter(|_| !is_other).map(Duration::from_micros)
+}
+
+/// # Errors
+///
+/// Always: the service is a unit of systemd.
+pub(crate) fn install_service(_: &Path) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this system has no services that a command installs (install a package, or use `make install`)",
+    ))
+}
+
+/// As [`install_service`].
+pub(crate) fn uninstall_service() -> io::Result<()> {
+    install_service(Path::new(""))
 }
 
 /// The journal of the system.

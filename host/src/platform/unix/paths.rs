@@ -1,0 +1,16 @@
+//! Where things are without a configuration.
+
+use std::path::PathBuf;
+
+/// Configuration files.
+pub(crate) fn configuration_folder() -> PathBuf {
+    "/etc/delfin".into()
+}
+
+pub(crate) fn state_folder() -> PathBuf {
+    "/var/lib/delfin-host".into()
+}
+
+pub(crate) fn plugin_folder() -> PathBuf {
+    "/usr/local/lib/delfin-host/plugins".into()
+}

@@ -1,0 +1,147 @@
+//! This machine, and what processes use of it.
+
+#![expect(unsafe_code, reason = "the standard library has no such functions")]
+
+use std::{
+    io,
+    os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle},
+    time::Duration,
+};
+
+use windows_sys::Win32::{
+    Foundation::{FILETIME, STILL_ACTIVE},
+    System::{
+        ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS},
+        SystemInformation::{ComputerNamePhysicalDnsHostname, GetComputerNameExW},
+        Threading::{
+            GetCurrentProcess, GetCurrentThread, GetExitCodeProcess, GetProcessHandleCount,
+            GetProcessTimes, GetThreadTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
+        },
+    },
+};
+
+/// Whether the host has a driver for the machine that it runs on.
+pub(crate) const MEASURES_ITSELF: bool = false;
+
+/// What this process uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnUsage {
+    pub(crate) used: ResourceUsage,
+    /// `None`: the system does not tell.
+    pub(crate) threads: Option<i64>,
+    /// Handles.
+    pub(crate) open_files: u64,
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ResourceUsage {
+    pub(crate) resident_bytes: u64,
+    /// CPU time since the process was started.
+    pub(crate) cpu_seconds: f64,
+}
+
+/// The name of this machine.
+pub(crate) fn machine_name() -> String {
+    let mut name = [0_u16; 256];
+    let mut length = 256;
+    // SAFETY: the buffer has so many characters.
+    let read = unsafe {
+        GetComputerNameExW(
+            ComputerNamePhysicalDnsHostname,
+            name.as_mut_ptr(),
+            &raw mut length,
+        )
+    };
+    let length = if read == 0 { 0 } else { length as usize };
+    String::from_utf16_lossy(name.get(..length).unwrap_or_default())
+}
+
+/// Time of a processor that this thread has used.
+pub(crate) fn thread_processor_time() -> Duration {
+    let [mut created, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
+    // SAFETY: the handle means this thread, and the structures are written.
+    let read = unsafe {
+        GetThreadTimes(
+            GetCurrentThread(),
+            &raw mut created,
+            &raw mut ended,
+            &raw mut kernel,
+            &raw mut user,
+        )
+    };
+    match read {
+        0 => Duration::ZERO,
+        _ => duration(kernel) + duration(user),
+    }
+}
+
+/// # Errors
+///
+/// The system does not tell.
+pub(crate) fn own_usage() -> io::Result<OwnUsage> {
+    // SAFETY: the handle means this process, and needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    let mut open_files = 0;
+    // SAFETY: the handle is valid, and the number is written.
+    check(unsafe { GetProcessHandleCount(process, &raw mut open_files) })?;
+    Ok(OwnUsage {
+        used: used(process)?,
+        threads: None,
+        open_files: open_files.into(),
+    })
+}
+
+/// What a process uses; `None` if it has ended.
+pub(crate) fn usage_of(pid: u32) -> Option<ResourceUsage> {
+    // SAFETY: the call has no preconditions.
+    let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
+    if process.is_null() {
+        return None;
+    }
+    // SAFETY: the handle was just opened, and no one else owns it.
+    let process = unsafe { OwnedHandle::from_raw_handle(process) };
+    let mut code = 0;
+    // SAFETY: the handle is open, and the number is written.
+    let read = unsafe { GetExitCodeProcess(process.as_raw_handle(), &raw mut code) };
+    if read == 0 || code != STILL_ACTIVE.cast_unsigned() {
+        return None;
+    }
+    used(process.as_raw_handle()).ok()
+}
+
+fn used(process: RawHandle) -> io::Result<ResourceUsage> {
+    let mut memory = PROCESS_MEMORY_COUNTERS::default();
+    let size = size_of_val(&memory) as u32;
+    // SAFETY: the handle is valid, and the structure of this size is written.
+    check(unsafe { K32GetProcessMemoryInfo(process, &raw mut memory, size) })?;
+    let [mut created, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
+    // SAFETY: the handle is valid, and the structures are written.
+    let read = unsafe {
+        GetProcessTimes(
+            process,
+            &raw mut created,
+            &raw mut ended,
+            &raw mut kernel,
+            &raw mut user,
+        )
+    };
+    check(read)?;
+    Ok(ResourceUsage {
+        resident_bytes: memory.WorkingSetSize as u64,
+        cpu_seconds: (duration(kernel) + duration(user)).as_secs_f64(),
+    })
+}
+
+/// A time in units of 100 nanoseconds.
+fn duration(time: FILETIME) -> Duration {
+    let units = u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
+    Duration::from_nanos(units.saturating_mul(100))
+}
+
+fn check(result: i32) -> io::Result<()> {
+    match result {
+        0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
