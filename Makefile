@@ -58,6 +58,7 @@ check: ## Check formatting, lints, documentation, the book and the rules of test
 	$(CARGO) test --workspace --all-features --locked --test invariants
 	scripts/python check
 	scripts/delfin check
+	@[ ! -e target/windows/toolchain/done ] || scripts/windows check
 	scripts/book build
 
 bench: ## Run the benchmarks, in the profile that `make install` uses

@@ -3,21 +3,20 @@
 //! It holds a lock from its creation to its end, as exporters hold ports: the next
 //! instance cannot start before nothing of the last one is left.
 
-#![expect(unsafe_code, reason = "a constructor of the library")]
+#![cfg_attr(unix, expect(unsafe_code, reason = "a constructor of the library"))]
 
 use std::{
-    env,
-    fs::{self, File},
+    fs::File,
     path::{Path, PathBuf},
 };
 
 use delfin_plugin_api::{Context, Exporter, Failure, Host, Outcome, PerformanceBatch};
-use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 
 use crate::{append, row_lines::RowLines, sabotage};
 
 /// Name of the exporter whose process the constructor of the library ends.
+#[cfg(unix)]
 const CONSTRUCTOR: &str = "constructor";
 
 pub(crate) struct Saboteur {
@@ -44,7 +43,7 @@ impl Exporter for Saboteur {
 
     fn create(config: SaboteurConfig, host: &Host) -> Result<Self, Failure> {
         let lock = File::create(host.state_dir().join("lock")).map_err(Failure::retry)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        lock.try_lock()
             .map_err(|_| Failure::retry("the lock is held"))?;
         let saboteur = Self {
             config,
@@ -105,14 +104,16 @@ fn is_first(file: &Path) -> bool {
     File::create_new(file).is_ok()
 }
 
+#[cfg(unix)]
 extern "C" fn construct() {
-    let name = fs::read_to_string("/proc/self/comm").unwrap_or_default();
-    if name.trim() == CONSTRUCTOR && is_first(&env::temp_dir().join(CONSTRUCTOR)) {
+    let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
+    if name.trim() == CONSTRUCTOR && is_first(&std::env::temp_dir().join(CONSTRUCTOR)) {
         std::process::abort();
     }
 }
 
 // SAFETY: the linker runs it when the library is opened, in a process that can run it.
+#[cfg(unix)]
 #[unsafe(link_section = ".init_array")]
 #[used]
 static CONSTRUCT: extern "C" fn() = construct;

@@ -9,35 +9,23 @@ pub(super) fn run(word: &str) -> bool {
         "abort" => process::abort(),
         "segfault" => segfault(),
         "exit" => process::exit(0),
-        // SAFETY: it ends the process at once.
-        "exit-at-once" => unsafe { libc::_exit(3) },
         "thread-abort" => in_a_thread(|| process::abort()),
         "thread-segfault" => in_a_thread(segfault),
-        "thread-raise" => in_a_thread(|| raise(libc::SIGFPE)),
         "thread-exit" => in_a_thread(|| process::exit(7)),
         "thread-destructor" => in_a_thread(|| BOMB.with(|bomb| bomb.0.set(2))),
         "double-panic" => panic_twice(),
         "stack-overflow" => drop(black_box(recurse(1))),
         "memory" => drop(black_box(vec![1_u8; 1 << 30])),
         "leak-1g" => leak(),
-        "raise-kill" => raise(libc::SIGKILL),
-        "raise-term" => raise(libc::SIGTERM),
-        "abort-at-exit" => at_exit(abort_at_exit),
-        "hang-at-exit" => at_exit(hang_at_exit),
         _ => return false,
     }
     true
 }
 
 /// The call does not return before the thread has ended the process.
-fn in_a_thread(end: fn()) {
+pub(super) fn in_a_thread(end: fn()) {
     thread::spawn(end);
     hang();
-}
-
-fn raise(signal: i32) {
-    // SAFETY: it sends a signal to this thread.
-    unsafe { libc::raise(signal) };
 }
 
 struct Bomb(Cell<u8>);
@@ -67,17 +55,4 @@ fn leak() {
     for _ in 0..1024 {
         black_box(Box::leak(vec![1_u8; 1 << 20].into_boxed_slice()));
     }
-}
-
-fn at_exit(end: extern "C" fn()) {
-    // SAFETY: the function exists until the process ends, because the library does.
-    unsafe { libc::atexit(end) };
-}
-
-extern "C" fn abort_at_exit() {
-    process::abort();
-}
-
-extern "C" fn hang_at_exit() {
-    hang();
 }

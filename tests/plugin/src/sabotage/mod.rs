@@ -2,33 +2,28 @@
 
 #![expect(unsafe_code, reason = "it is about what the compiler does not prevent")]
 
-mod connection;
-mod descriptors;
 mod end;
 mod flood;
-mod host;
-mod offspring;
-mod process;
+#[cfg(unix)]
+mod unix;
 
 use std::{ptr, thread, time::Duration};
 
 pub(crate) use flood::{count, outcome};
+#[cfg(unix)]
+use unix::run as run_on_this_system;
 
 /// The name of a row that ends the process with the script `poison`.
 const POISON: &str = "poison";
 
 /// Does what the word says. Returns false if no sabotage has this name.
 pub(crate) fn run(word: &str) -> bool {
-    let all = [
-        end::run,
-        process::run,
-        descriptors::run,
-        connection::run,
-        host::run,
-        offspring::run,
-        flood::run,
-    ];
-    all.iter().any(|run| run(word))
+    end::run(word) || flood::run(word) || run_on_this_system(word)
+}
+
+#[cfg(not(unix))]
+const fn run_on_this_system(_: &str) -> bool {
+    false
 }
 
 /// As [`run`], for a script, which can have words that sabotage nothing.
