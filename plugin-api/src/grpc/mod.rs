@@ -45,6 +45,8 @@ use crate::Failure;
 /// | UNAUTHENTICATED, PERMISSION_DENIED | unauthorized |
 /// | NOT_FOUND, FAILED_PRECONDITION, UNIMPLEMENTED, UNKNOWN, INTERNAL, any other | misconfigured |
 ///
+/// Where a person must act on the settings, the remedy follows the message, in brackets.
+///
 /// If the client itself ended the call with DEADLINE_EXCEEDED or CANCELLED, there is
 /// no response. Report [`Failure::Uncertain`] where rows that arrive twice do harm.
 #[must_use]
@@ -55,8 +57,13 @@ pub fn failure(code: i32, retry_delay: Option<Duration>, message: impl ToString)
         (1 | 4 | 8 | 10 | 11 | 14 | 15, after @ Some(_)) => Failure::Throttled { message, after },
         (1 | 4 | 10 | 11 | 14 | 15, after @ None) => Failure::Retry { message, after },
         (3 | 6, _) => Failure::Rejected { message },
-        (7 | 16, _) => Failure::Unauthorized { message },
-        (8, None) | (i32::MIN..=0 | 2 | 5 | 9 | 12 | 13 | 17..=i32::MAX, _) => {
+        (7 | 16, _) => Failure::Unauthorized {
+            message: format!("{message} (check the credentials in the settings)"),
+        },
+        (5 | 12, _) => Failure::misconfigured(format!(
+            "{message} (check the address: another service answers there)"
+        )),
+        (8, None) | (i32::MIN..=0 | 2 | 9 | 13 | 17..=i32::MAX, _) => {
             Failure::Misconfigured { message }
         }
     }
@@ -124,17 +131,22 @@ mod tests {
 
     #[test]
     fn the_other_codes_become_the_failure_of_the_table() {
-        for code in [7, 16] {
-            let message = message();
-            assert_eq!(
-                failure(code, None, "why"),
-                Failure::Unauthorized { message }
-            );
+        for (codes, failed) in [
+            (
+                [7, 16],
+                "Unauthorized { message: \"why (check the credentials",
+            ),
+            ([5, 12], "Misconfigured { message: \"why (check the address"),
+        ] {
+            for code in codes {
+                let failure = format!("{:?}", failure(code, None, "why"));
+                assert!(failure.starts_with(failed), "{failure}");
+            }
         }
         for code in [3, 6] {
             assert_eq!(failure(code, None, "why"), Failure::rejected("why"));
         }
-        for code in [-1, 0, 2, 5, 9, 12, 13, 17, 99] {
+        for code in [-1, 0, 2, 9, 13, 17, 99] {
             let failure = failure(code, DELAY, "why");
             assert_eq!(failure, Failure::misconfigured("why"), "{code}");
         }
