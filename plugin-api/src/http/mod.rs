@@ -135,13 +135,13 @@ pub fn failure(status: u16, retry_after: Option<&str>, message: impl ToString) -
 /// What a person must correct.
 fn remedy(status: u16) -> &'static str {
     match status {
-        300..=399 => "set `url` to the address that the receiver redirects to",
+        300..=399 => "set the address that the receiver redirects to",
         401 => "check the credentials in the settings",
         403 => "check the credentials in the settings, and what the receiver allows them to do",
-        404 | 410 => "check `url`, and that what the settings name exists there",
+        404 | 410 => "check the address, and that what the settings name exists there",
         407 => "check the credentials in `proxy`",
         511 => "the network of this machine asks for a sign-in",
-        _ => "check `url`: the receiver expects another request there",
+        _ => "check the address: the receiver expects another request there",
     }
 }
 
