@@ -47,12 +47,38 @@ pub(crate) fn is_mostly_unused(batch: &RecordBatch) -> bool {
 /// The memory that the rows use, which can be a part of what the batch keeps.
 pub(crate) fn used_bytes(batch: &RecordBatch) -> usize {
     let columns = batch.columns().iter();
-    columns
-        .map(|column| {
-            let data = column.to_data();
-            data.get_slice_memory_size().unwrap_or_default()
-        })
-        .sum()
+    columns.map(|column| used_by(column)).sum()
+}
+
+/// As [`visit_buffers`], without [`ArrayData`].
+fn used_by(array: &dyn Array) -> usize {
+    let len = array.len();
+    let nulls = array.nulls().map_or(0, |_| len.div_ceil(8));
+    let offsets = (len + 1) * size_of::<i32>();
+    nulls
+        + match array.data_type() {
+            DataType::Utf8 => {
+                let ends = array.as_string::<i32>().value_offsets();
+                let texts = ends.last().zip(ends.first());
+                offsets + texts.map_or(0, |(last, first)| (last - first) as usize)
+            }
+            DataType::Int64 | DataType::Float64 => len * size_of::<i64>(),
+            DataType::Int32 => len * size_of::<i32>(),
+            DataType::List(_) => offsets + used_by(array.as_list::<i32>().values()),
+            DataType::Map(..) => offsets + used_by(array.as_map().entries()),
+            DataType::Struct(_) => {
+                let columns = array.as_struct().columns().iter();
+                columns.map(|column| used_by(column)).sum()
+            }
+            DataType::Dictionary(keys, _) if **keys == DataType::Int32 => {
+                let values = array.as_any_dictionary().values();
+                len * size_of::<i32>() + used_by(values)
+            }
+            _ => {
+                let data = array.to_data();
+                data.get_slice_memory_size().unwrap_or_default() - nulls
+            }
+        }
 }
 
 /// Visits the buffers of a column. The types of our batches need no [`ArrayData`], which costs an
@@ -138,6 +164,20 @@ mod tests {
                 .map(|column| column.get_buffer_memory_size())
                 .sum();
             assert!(buffers < 4 << 10, "{buffers}");
+        }
+    }
+
+    #[test]
+    fn what_rows_use_is_counted_as_arrow_counts_it() {
+        for batch in [
+            alert("a"),
+            points(1000),
+            points(1000).slice(0, 0),
+            alert("a").slice(1, 0),
+        ] {
+            let columns = batch.columns().iter().map(|column| column.to_data());
+            let by_arrow = columns.map(|data| data.get_slice_memory_size().unwrap());
+            assert_eq!(used_bytes(&batch), by_arrow.sum::<usize>());
         }
     }
 
