@@ -22,6 +22,7 @@ use crate::{
     batch::{
         NewBatch, PayloadSlot, PayloadStats, ReadBatch, Seq, StoredBatch,
         codec::{self, CodecError},
+        used_bytes,
     },
     clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, ReadLimit, Receipt, Record},
@@ -48,6 +49,9 @@ const READ_LIMIT: ReadLimit = ReadLimit {
 
 /// The most memory of batches that are decoded at once for one exporter, or one batch.
 const MAX_DECODED_BYTES: u64 = 4 << 20;
+
+/// Batches up to this size are encoded at once: to hand one to another thread would take about as long.
+const SMALL_BYTES: usize = 16 << 10;
 
 /// The journal of each kind.
 #[derive(Clone, Debug)]
@@ -443,8 +447,14 @@ impl BatchJournal {
         slot: &Arc<PayloadSlot>,
     ) -> Result<(NewRecord, RecordBatch), AppendError> {
         let arrow = batch.rows.as_arrow().clone();
+        let is_small = used_bytes(&arrow) <= SMALL_BYTES;
         let (payloads, slot) = (Arc::clone(self.cache.payloads()), Arc::clone(slot));
-        let encoded = panics::spawn_blocking(move || payloads.encode_record(arrow, &slot)).await;
+        let encode = move || payloads.encode_record(arrow, &slot);
+        let encoded = if is_small {
+            Ok(encode())
+        } else {
+            panics::spawn_blocking(encode).await
+        };
         let (payload, arrow) = match encoded {
             Ok(Ok(encoded)) => encoded,
             Ok(Err(error)) => {
