@@ -252,7 +252,7 @@ fn a_journal_of_a_newer_host_is_refused_in_one_line() {
     for part in [
         "error: ",
         "performance.db",
-        "schema version 99, this host needs 2",
+        "schema version 99, this host needs 3",
         "state_dir",
     ] {
         assert!(refusal.contains(part), "{refusal}");

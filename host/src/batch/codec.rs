@@ -7,11 +7,13 @@
 //! decompressed bytes.
 //!
 //! The stream of a small batch is mostly its schema and the layout of its columns, which the
-//! frames of small batches refer to in a dictionary instead of repeating them.
+//! frames of small batches refer to in a dictionary instead of repeating them. Small batches come
+//! to the journal as streams, and those of one transaction are compressed together: [`StreamGroup`].
 //!
 //! Knows nothing of what the columns mean.
 
 mod contexts;
+mod group;
 pub(crate) mod stream;
 mod trusted;
 
@@ -30,6 +32,7 @@ use zstd::{
 };
 
 use contexts::Contexts;
+pub(crate) use group::{StreamGroup, split};
 pub(crate) use trusted::TrustedReader;
 
 /// The maximum size of a batch before compression: lengths in Arrow IPC are 32 bits.
@@ -38,12 +41,20 @@ pub const MAX_BATCH_BYTES: usize = i32::MAX as usize;
 /// Formats of a payload: its first byte.
 const PLAIN_FRAME: u8 = 1;
 const DICTIONARY_FRAME: u8 = 2;
+/// A stream as it is: how small records come to the journal and leave it.
+const STREAM: u8 = 3;
+/// The streams of several records.
+const GROUP_FRAME: u8 = 4;
 
 // Values of metrics hardly compress: higher levels cost time and save little space.
 const ZSTD_LEVEL: i32 = 1;
 
 /// Streams up to this size are compressed with the dictionary. Longer ones repeat enough by themselves.
 const MAX_WITH_DICTIONARY: usize = 64 << 10;
+
+/// Streams up to this size are compressed together, on the thread that writes the journal. Longer ones have less in
+/// common, and are compressed on several threads.
+const MAX_IN_GROUP: usize = 16 << 10;
 
 /// Words of batches, the stream of an alert, the offsets of columns with a fixed number of items in each
 /// row, and the stream of a series. It never changes: stored payloads need it.
@@ -69,7 +80,7 @@ pub enum CodecError {
     #[error("the stored batch is empty")]
     Empty,
     #[error(
-        "the stored batch has format {found}, this host reads {PLAIN_FRAME} and {DICTIONARY_FRAME} (use a newer host)"
+        "the stored batch has format {found}, this host reads {PLAIN_FRAME} to {GROUP_FRAME} (use a newer host)"
     )]
     UnknownFormat { found: u8 },
     #[error("the stored batch is damaged")]
@@ -78,6 +89,8 @@ pub enum CodecError {
     Read(#[source] ArrowError),
     #[error("the stored payload has {found} batches instead of one")]
     Count { found: usize },
+    #[error("the lengths of the batches that are stored together are wrong")]
+    Group,
 }
 
 /// Encodes small batches one after another.
@@ -105,12 +118,37 @@ pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
     Ok(encoded)
 }
 
-/// Encodes a batch that [`write_plain`] has written.
+/// The payload of a new record: a small batch is a stream, which the journal compresses.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub(crate) fn encode_record(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
+    let mut payload = vec![STREAM];
+    write_stream(batch, &mut payload).map_err(CodecError::Write)?;
+    match payload.len() - 1 {
+        ..=MAX_IN_GROUP => Ok(payload),
+        _ => encode_stream(&payload[1..]),
+    }
+}
+
+/// As [`encode_record`], for a batch that [`write_plain`] has written.
 ///
 /// # Errors
 ///
 /// As [`encode`].
 pub(crate) fn encode_plain(plain: &[u8]) -> Result<Vec<u8>, CodecError> {
+    if plain.len() <= MAX_IN_GROUP {
+        return Ok(as_payload(plain));
+    }
+    encode_stream(plain)
+}
+
+fn as_payload(stream: &[u8]) -> Vec<u8> {
+    [&[STREAM], stream].concat()
+}
+
+fn encode_stream(plain: &[u8]) -> Result<Vec<u8>, CodecError> {
     let mut encoder = BatchEncoder::take().map_err(CodecError::Compress)?;
     let encoded = encoder.encode(plain)?;
     ENCODERS.put(encoder);
@@ -132,6 +170,9 @@ pub fn decode(bytes: &[u8]) -> Result<RecordBatch, CodecError> {
 ///
 /// As [`decode`], but the stream is not read.
 pub(crate) fn decode_plain(bytes: &[u8]) -> Result<Buffer, CodecError> {
+    if let Some((&STREAM, stream)) = bytes.split_first() {
+        return Ok(Buffer::from(stream));
+    }
     let plain = decompress(bytes, |decompressor, frame| {
         decompressor.decompress(frame, MAX_BATCH_BYTES)
     });
@@ -140,6 +181,9 @@ pub(crate) fn decode_plain(bytes: &[u8]) -> Result<Buffer, CodecError> {
 
 /// The length of the stream, if the record says it.
 pub(crate) fn plain_len(bytes: &[u8]) -> Option<usize> {
+    if let Some((&STREAM, stream)) = bytes.split_first() {
+        return Some(stream.len());
+    }
     let len = zstd::zstd_safe::get_frame_content_size(bytes.get(1..)?).ok()??;
     usize::try_from(len).ok()
 }
@@ -150,6 +194,10 @@ pub(crate) fn plain_len(bytes: &[u8]) -> Option<usize> {
 ///
 /// The bytes are damaged, or the stream does not fit.
 pub(crate) fn decode_plain_to(bytes: &[u8], memory: &mut [u8]) -> Result<usize, CodecError> {
+    if let Some((&STREAM, mut stream)) = bytes.split_first() {
+        let read = io::Read::read_exact(&mut stream, memory);
+        return read.map(|()| memory.len()).map_err(CodecError::Decompress);
+    }
     decompress(bytes, |decompressor, frame| {
         decompressor.decompress_to_buffer(frame, memory)
     })
@@ -211,16 +259,20 @@ impl BatchEncoder {
         if plain.len() > MAX_BATCH_BYTES {
             return Err(CodecError::TooLarge { bytes: plain.len() });
         }
-        let encoded = if plain.len() <= MAX_WITH_DICTIONARY {
-            compress(DICTIONARY_FRAME, &mut self.compressor, plain)
-        } else {
-            // Its memory is in proportion to the batch, and is not kept.
-            Compressor::new(ZSTD_LEVEL).and_then(|mut compressor| {
-                compressor.include_checksum(true)?;
-                compress(PLAIN_FRAME, &mut compressor, plain)
-            })
-        };
+        if plain.len() <= MAX_WITH_DICTIONARY {
+            return self.compress(DICTIONARY_FRAME, plain);
+        }
+        // Its memory is in proportion to the batch, and is not kept.
+        let encoded = Compressor::new(ZSTD_LEVEL).and_then(|mut compressor| {
+            compressor.include_checksum(true)?;
+            compress(PLAIN_FRAME, &mut compressor, plain)
+        });
         encoded.map_err(CodecError::Compress)
+    }
+
+    /// A frame that refers to the dictionary.
+    fn compress(&mut self, format: u8, content: &[u8]) -> Result<Vec<u8>, CodecError> {
+        compress(format, &mut self.compressor, content).map_err(CodecError::Compress)
     }
 }
 
@@ -244,11 +296,13 @@ fn decompress<T>(
         Some((&PLAIN_FRAME, frame)) => {
             Decompressor::new().and_then(|mut decompressor| run(&mut decompressor, frame))
         }
-        Some((&DICTIONARY_FRAME, frame)) => take_decompressor().and_then(|mut decompressor| {
-            let plain = run(&mut decompressor, frame)?;
-            DECODERS.put(decompressor);
-            Ok(plain)
-        }),
+        Some((&(DICTIONARY_FRAME | GROUP_FRAME), frame)) => {
+            take_decompressor().and_then(|mut decompressor| {
+                let plain = run(&mut decompressor, frame)?;
+                DECODERS.put(decompressor);
+                Ok(plain)
+            })
+        }
         Some((&found, _)) => return Err(CodecError::UnknownFormat { found }),
     };
     result.map_err(CodecError::Decompress)

@@ -270,14 +270,14 @@ impl PayloadPool {
         slot: &Arc<PayloadSlot>,
     ) -> Result<(Vec<u8>, RecordBatch), CodecError> {
         if !self.has_place_ahead(used_bytes(&rows)) {
-            return Ok((codec::encode(&rows)?, rows));
+            return Ok((codec::encode_record(&rows)?, rows));
         }
         let encoded = self.encode_rows(&rows).and_then(|payload| {
             let plain = payload.plain()?;
             Ok((payload, plain))
         });
         let Ok((payload, plain)) = encoded else {
-            return Ok((codec::encode(&rows)?, rows));
+            return Ok((codec::encode_record(&rows)?, rows));
         };
         self.encoded_batches.fetch_add(1, Relaxed);
         let record = codec::encode_plain(&plain)?;

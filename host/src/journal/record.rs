@@ -1,6 +1,7 @@
 //! What a journal holds: numbered records, each with an encoded batch.
 //!
-//! A payload is opaque to the journal: its caller encodes and decodes it.
+//! A payload is opaque to the journal: its caller encodes and decodes it. The journal only compresses the
+//! streams of small batches, together with others, and gives them back.
 
 use uuid::Uuid;
 

@@ -34,8 +34,8 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 /// A journal as a newer host writes it.
 const NEWER_JOURNAL: Database = Database {
-    version: 3,
-    migrations: &["", "ALTER TABLE totals ADD COLUMN extra INTEGER;"],
+    version: 4,
+    migrations: &["", "", "ALTER TABLE totals ADD COLUMN extra INTEGER;"],
     ..JOURNAL
 };
 
@@ -183,7 +183,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 3, this host needs 2"),
+            .contains("has schema version 4, this host needs 3"),
         "{error}"
     );
     let newer_backup = folder.back_up("newer.tar.zst");
@@ -196,7 +196,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
     assert!(
         error
             .to_string()
-            .contains("whose `performance.db` this host cannot use: it has schema version 3, this host needs 2"),
+            .contains("whose `performance.db` this host cannot use: it has schema version 4, this host needs 3"),
         "{error}"
     );
     let report = verify_backup(&newer_backup, &NoListener).unwrap();
@@ -207,7 +207,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
         (&*fault.file, &*fault.fault),
         (
             "performance.db",
-            "it has schema version 3, this host needs 2"
+            "it has schema version 4, this host needs 3"
         )
     );
     assert_eq!(files(&state), before);

@@ -98,6 +98,74 @@ fn a_damaged_byte_is_an_error_or_changes_nothing() {
 }
 
 #[test]
+fn batches_that_are_stored_together_are_decoded_one_by_one() {
+    let batches: Vec<_> = (0..20).map(series).collect();
+    let records: Vec<_> = batches
+        .iter()
+        .map(|batch| encode_record(batch).unwrap())
+        .collect();
+    let mut group = StreamGroup::default();
+    for record in &records {
+        assert!(StreamGroup::takes(record) && !group.is_full_for(record));
+        group.push(record);
+    }
+    let stored = group.encode().unwrap();
+    assert_eq!(split(&stored).unwrap().unwrap(), records);
+    for (record, batch) in records.iter().zip(&batches) {
+        assert_eq!(&decode(record).unwrap(), batch);
+        assert_eq!(split(record).unwrap(), None);
+    }
+    let alone: usize = batches
+        .iter()
+        .map(|batch| encode(batch).unwrap().len())
+        .sum();
+    assert!(2 * stored.len() < alone, "{} of {alone}", stored.len());
+    decode(&stored).unwrap_err();
+    for at in 0..stored.len() {
+        let mut damaged = stored.clone();
+        damaged[at] ^= 0x10;
+        if let Ok(Some(found)) = split(&damaged) {
+            assert_eq!(found, records, "byte {at}");
+        }
+        assert!(!matches!(split(&stored[..at]), Ok(Some(_))), "{at} bytes");
+    }
+}
+
+#[test]
+fn a_group_has_a_limit_and_one_batch_is_stored_by_itself() {
+    let batch = series(50);
+    let record = encode_record(&batch).unwrap();
+    let mut group = StreamGroup::default();
+    while !group.is_full_for(&record) {
+        group.push(&record);
+    }
+    assert!(group.bytes() as usize <= MAX_WITH_DICTIONARY);
+    assert!(group.bytes() as usize + record.len() + 64 > MAX_WITH_DICTIONARY);
+    let alone = StreamGroup::of(&record).encode().unwrap();
+    assert_eq!(alone, encode(&batch).unwrap());
+    let large = encode_record(&series(2000)).unwrap();
+    assert!(!StreamGroup::takes(&large));
+    assert_eq!(large, encode(&series(2000)).unwrap());
+}
+
+#[test]
+fn lengths_of_a_group_that_are_wrong_are_an_error() {
+    for content in [
+        &[][..],
+        &[9, 0, 0, 0],
+        &[1, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3],
+        &[0, 0, 0, 0, 1],
+    ] {
+        let mut encoder = BatchEncoder::take().unwrap();
+        let stored = encoder.compress(GROUP_FRAME, content).unwrap();
+        assert!(
+            matches!(split(&stored), Err(CodecError::Group)),
+            "{content:?}"
+        );
+    }
+}
+
+#[test]
 fn a_cut_off_batch_is_an_error_at_every_length() {
     let bytes = encode(&series(20)).unwrap();
     for len in 0..bytes.len() {
@@ -106,10 +174,10 @@ fn a_cut_off_batch_is_an_error_at_every_length() {
 }
 
 #[test]
-fn the_error_for_an_unknown_format_names_both_formats() {
+fn the_error_for_an_unknown_format_names_the_known_ones() {
     let mut bytes = encode(&series(1)).unwrap();
     bytes[0] = 9;
-    let wanted = "the stored batch has format 9, this host reads 1 and 2 (use a newer host)";
+    let wanted = "the stored batch has format 9, this host reads 1 to 4 (use a newer host)";
     assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
     assert_eq!(
         decode(&[]).unwrap_err().to_string(),
@@ -158,7 +226,7 @@ fn a_stream_with_no_batch_or_several_is_an_error() {
     for count in [0, 2] {
         let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
         (0..count).for_each(|_| writer.write(&batch).unwrap());
-        let bytes = encode_plain(&writer.into_inner().unwrap()).unwrap();
+        let bytes = encode_stream(&writer.into_inner().unwrap()).unwrap();
         let wanted = format!("the stored payload has {count} batches instead of one");
         assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
     }

@@ -200,7 +200,7 @@ fn a_decoded_batch_is_the_memory_of_its_payload() {
     for count in [1, 50_000] {
         let pool = pool(u64::MAX);
         let rows = points(count);
-        let record = codec::encode(&rows).unwrap();
+        let record = codec::encode_record(&rows).unwrap();
         let decode = || {
             let (decoded, slot) = pool.decode_record(&record).unwrap();
             assert_eq!(decoded, rows);

@@ -1,11 +1,14 @@
 //! Appends a record, unless the journal has it already.
 
+use std::borrow::Cow;
+
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, params};
 
 use super::super::error::AppendError;
 use super::super::record::{NewRecord, Receipt};
-use super::transaction::WriteTransaction;
+use super::transaction::{WriteTransaction, not_encoded};
 use crate::batch::Seq;
+use crate::batch::codec::StreamGroup;
 
 /// Appends a record. If the journal has its key or its batch id, the result is the
 /// receipt of the first append. A key is found even while the journal is full.
@@ -24,11 +27,21 @@ pub(super) fn append(
     {
         return Ok(Ok(first));
     }
-    let bytes = record.payload.len() as u64;
-    if let Err(refused) = tx.admit(bytes)? {
+    let mut payload = Cow::Borrowed(&*record.payload);
+    if StreamGroup::takes(&payload) && !tx.fits(payload.len() as u64) {
+        // A journal that is nearly full counts records as they are stored: by themselves.
+        tx.write_group()?;
+        payload = Cow::Owned(StreamGroup::of(&payload).encode().map_err(not_encoded)?);
+    }
+    if let Err(refused) = tx.admit(payload.len() as u64)? {
         return Ok(Err(refused));
     }
-    let Some(seq) = insert(tx, record)? else {
+    let in_group = StreamGroup::takes(&payload);
+    if !in_group || tx.group.is_full_for(&payload) {
+        tx.write_group()?;
+    }
+    let stored = if in_group { &[] } else { &*payload };
+    let Some(seq) = insert(tx, record, stored)? else {
         let existing = tx
             .connection
             .prepare_cached("SELECT seq, batch_id, items FROM batches WHERE batch_id = ?1")?;
@@ -36,7 +49,10 @@ pub(super) fn append(
         let first = find_receipt(existing, [record.header.batch_id])?;
         return first.map(Ok).ok_or(rusqlite::Error::QueryReturnedNoRows);
     };
-    tx.count_appended(seq, record.header.items, bytes);
+    tx.count_appended(seq, record.header.items, stored.len() as u64);
+    if in_group {
+        tx.group.push(&payload);
+    }
     let receipt = Receipt {
         seq: Seq(seq),
         batch_id: record.header.batch_id,
@@ -55,7 +71,11 @@ pub(super) fn append(
 /// ever appended. The items or bytes between two records are a difference of two
 /// rows, so counting what is pending costs the same for any backlog, and stays right
 /// after the records before it were pruned.
-fn insert(tx: &WriteTransaction<'_>, record: &NewRecord) -> rusqlite::Result<Option<u64>> {
+fn insert(
+    tx: &WriteTransaction<'_>,
+    record: &NewRecord,
+    payload: &[u8],
+) -> rusqlite::Result<Option<u64>> {
     let inserted = tx
         .connection
         .prepare_cached(
@@ -72,9 +92,9 @@ fn insert(tx: &WriteTransaction<'_>, record: &NewRecord) -> rusqlite::Result<Opt
             record.rows,
             record.header.items,
             tx.appended_items,
-            record.payload.len() as u64,
+            payload.len() as u64,
             tx.appended_bytes,
-            record.payload,
+            payload,
         ]);
     match inserted {
         Ok(_) => Ok(Some(tx.connection.last_insert_rowid().cast_unsigned())),

@@ -15,6 +15,7 @@ mod cursors;
 mod dead_letters;
 mod disk_space;
 mod file;
+mod groups;
 mod loss;
 mod mark;
 mod numbering;
@@ -32,6 +33,8 @@ mod writer;
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod loss_tests;
 #[cfg(test)]

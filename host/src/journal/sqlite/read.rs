@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::super::JournalStats;
 use super::super::record::{BatchInfo, BatchState, ReadLimit, Record};
+use super::groups;
 use crate::batch::{Header, Seq};
 
 /// The records at or after a sequence number, up to a limit, or one that is larger.
@@ -22,14 +23,26 @@ pub(super) fn records(
     )?;
     let mut rows = statement.query((from.0, limit.records))?;
     let (mut records, mut bytes) = (Vec::new(), 0);
+    let mut group_start = 0;
     while bytes < limit.bytes
         && let Some(row) = rows.next()?
     {
         let record = whole_record(row)?;
-        bytes += record.payload.len();
+        let ends_group = !record.payload.is_empty();
         records.push(record);
+        if ends_group {
+            let group = &mut records[group_start..];
+            groups::fill(connection, group)?;
+            bytes += payload_bytes(group);
+            group_start = records.len();
+        }
     }
+    groups::fill(connection, &mut records[group_start..])?;
     Ok(records)
+}
+
+fn payload_bytes(records: &[Record]) -> usize {
+    records.iter().map(|record| record.payload.len()).sum()
 }
 
 /// The newest record in a range that is of a storage, or of more than one storage.
@@ -40,14 +53,17 @@ pub(super) fn record_back(
     range: &RangeInclusive<Seq>,
     storage_id: &str,
 ) -> rusqlite::Result<Option<Record>> {
-    connection
+    let record = connection
         .prepare_cached(
             "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items, payload
          FROM batches WHERE seq BETWEEN ?1 AND ?2 AND (storage_id = ?3 OR storage_id IS NULL)
          ORDER BY seq DESC LIMIT 1",
         )?
         .query_row((range.start().0, range.end().0, storage_id), whole_record)
-        .optional()
+        .optional()?;
+    let mut record = Vec::from_iter(record);
+    groups::fill(connection, &mut record)?;
+    Ok(record.pop())
 }
 
 fn whole_record(row: &Row<'_>) -> rusqlite::Result<Record> {

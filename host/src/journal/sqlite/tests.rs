@@ -929,13 +929,13 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
     journal.journal = None;
     Connection::open(journal.path())
         .unwrap()
-        .pragma_update(None, "user_version", 3)
+        .pragma_update(None, "user_version", 4)
         .unwrap();
     let error = SqliteJournal::open(journal.folder.path(), "alerts", limits(), &HostClock::new())
         .err()
         .unwrap()
         .to_string();
-    let told = "has schema version 3, this host needs 2 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
+    let told = "has schema version 4, this host needs 3 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
     assert!(error.ends_with(told) && !error.contains('\n'), "{error}");
 }
 
@@ -957,7 +957,7 @@ async fn a_file_of_an_older_host_is_used_with_the_page_size_that_it_has() {
     let file = Connection::open(journal.path()).unwrap();
     let pragma = |name| file.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     assert_eq!(pragma("page_size").unwrap(), 4096);
-    assert_eq!(pragma("user_version").unwrap(), 2);
+    assert_eq!(pragma("user_version").unwrap(), 3);
     let new = TestJournal::new(limits());
     let file = Connection::open(new.path()).unwrap();
     let page_bytes: u64 = file

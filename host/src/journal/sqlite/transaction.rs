@@ -3,7 +3,7 @@
 //! Its state is read from the file when the transaction starts. When a group fails,
 //! SQLite rolls the file back, this state is dropped, and nothing remains to undo.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::error::AppendError;
 use super::cursor_update::CursorUpdates;
@@ -11,6 +11,7 @@ use super::disk_space::DiskSpace;
 use super::numbering;
 use super::prune::{self, PruneReason};
 use super::rules::JournalRules;
+use crate::batch::codec::{CodecError, StreamGroup};
 use crate::clock::now_ms;
 
 /// What a transaction changed.
@@ -43,6 +44,8 @@ pub(super) struct WriteTransaction<'a> {
     pub(super) appended_bytes: u64,
     pub(super) summary: TransactionSummary,
     pub(super) cursor_updates: CursorUpdates,
+    /// The newest records, whose payloads are not in the file yet.
+    pub(super) group: StreamGroup,
     held_bytes: u64,
     space: &'a mut DiskSpace,
     may_make_room: bool,
@@ -66,6 +69,7 @@ impl<'a> WriteTransaction<'a> {
             appended_bytes: bytes,
             summary: TransactionSummary::default(),
             cursor_updates: CursorUpdates::default(),
+            group: StreamGroup::default(),
             held_bytes: held_bytes(connection, bytes)?,
             space,
             may_make_room: true,
@@ -83,10 +87,25 @@ impl<'a> WriteTransaction<'a> {
     pub(super) fn count_appended(&mut self, seq: u64, items: u64, bytes: u64) {
         self.head = seq;
         self.appended_items += items;
-        self.appended_bytes += bytes;
-        self.held_bytes += bytes;
         self.summary.appended += 1;
-        self.space.note_written(bytes);
+        self.count_bytes(bytes);
+    }
+
+    /// Writes the payload of the newest records, with the last of them: records are deleted from the
+    /// front, and salvaged from the end, so each record that exists has its payload. The others of the
+    /// group have an empty one.
+    pub(super) fn write_group(&mut self) -> rusqlite::Result<()> {
+        let group = std::mem::take(&mut self.group);
+        if group.is_empty() {
+            return Ok(());
+        }
+        let payload = group.encode().map_err(not_encoded)?;
+        let bytes = payload.len() as u64;
+        self.connection
+            .prepare_cached("UPDATE batches SET bytes = ?2, payload = ?3 WHERE seq = ?1")?
+            .execute(params![self.head, bytes, payload])?;
+        self.count_bytes(bytes);
+        Ok(())
     }
 
     /// Writes the changed cursors to the file. Call this before a statement that
@@ -110,6 +129,7 @@ impl<'a> WriteTransaction<'a> {
     /// committed after this.
     pub(super) fn finish(mut self) -> rusqlite::Result<TransactionSummary> {
         self.write_cursors()?;
+        self.write_group()?;
         if self.summary.appended > 0 {
             self.connection
                 .prepare_cached("UPDATE totals SET items = ?1, bytes = ?2")?
@@ -152,8 +172,15 @@ impl<'a> WriteTransaction<'a> {
         }))
     }
 
+    fn count_bytes(&mut self, bytes: u64) {
+        self.appended_bytes += bytes;
+        self.held_bytes += bytes;
+        self.space.note_written(bytes);
+    }
+
     fn prune(&mut self, reason: PruneReason) -> rusqlite::Result<()> {
         self.write_cursors()?;
+        self.write_group()?;
         let pruned = prune::prune(self.connection, self.rules, reason)?;
         self.summary.pruned += pruned.records;
         self.summary.more_to_prune = pruned.more;
@@ -162,9 +189,16 @@ impl<'a> WriteTransaction<'a> {
         Ok(())
     }
 
-    const fn fits(&self, bytes: u64) -> bool {
-        self.held_bytes.saturating_add(bytes) <= self.rules.limits.max_bytes
+    /// Whether so many bytes fit now. What is not compressed yet counts as it is.
+    pub(super) const fn fits(&self, bytes: u64) -> bool {
+        let held = self.held_bytes + self.group.bytes();
+        held.saturating_add(bytes) <= self.rules.limits.max_bytes
     }
+}
+
+/// Without memory for a frame, the transaction fails as without memory for a page.
+pub(super) fn not_encoded(error: CodecError) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
 /// Bytes of the records in the journal. Records are deleted from the front only, so

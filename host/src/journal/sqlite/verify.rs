@@ -8,6 +8,7 @@ use delfin_plugin_api::{AlertBatch, Batch, Kind, PerformanceBatch};
 use rusqlite::Connection;
 
 use super::connection::JOURNAL;
+use super::groups::StoredGroup;
 use super::mark::{Mark, MarkFile};
 use super::{counts, numbering};
 use crate::batch::{Seq, codec};
@@ -111,6 +112,7 @@ impl JournalCheck {
         )?;
         let mut rows = records.query([])?;
         let (mut totals, mut done) = (None, 0);
+        let mut group = Vec::new();
         while let Some(row) = rows.next()? {
             let (seq, row_count, items): (u64, u64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let (items_before, bytes): (u64, u64) = (row.get(3)?, row.get(4)?);
@@ -120,10 +122,12 @@ impl JournalCheck {
                 self.fault(format!("record {seq}: records before it are missing"));
             }
             totals = Some((items_before + items, bytes_before + bytes));
-            match decoded(payload, kind) {
-                Ok(found) if found == (row_count, items) && payload.len() as u64 == bytes => {}
-                Ok(_) => self.fault(format!("record {seq}: its counts differ from its content")),
-                Err(reason) => self.fault(format!("record {seq}: {reason}")),
+            if payload.len() as u64 != bytes {
+                self.fault(format!("record {seq}: its size differs from its content"));
+            }
+            group.push((seq, (row_count, items)));
+            if !payload.is_empty() {
+                self.check_group(&std::mem::take(&mut group), payload, kind);
             }
             if seq > self.head {
                 self.fault(format!("record {seq}: its number was not given out yet"));
@@ -133,6 +137,9 @@ impl JournalCheck {
             done += bytes;
             progress(done);
         }
+        for (seq, _) in group {
+            self.fault(format!("record {seq}: its content is missing"));
+        }
         let sums = connection.query_row("SELECT items, bytes FROM totals", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
@@ -140,6 +147,24 @@ impl JournalCheck {
             self.fault("the newest records are missing".to_owned());
         }
         Ok(())
+    }
+
+    /// The records that are stored in a payload can be decoded, and have the rows and items that they
+    /// count.
+    fn check_group(&mut self, records: &[(u64, (u64, u64))], stored: &[u8], kind: Kind) {
+        let last_seq = records.last().map_or(0, |(seq, _)| *seq);
+        let mut group = StoredGroup::new(last_seq, stored).map_err(|error| error.to_string());
+        for (seq, counts) in records {
+            let payload = match &mut group {
+                Ok(group) => Ok(group.take(*seq).unwrap_or_default()),
+                Err(reason) => Err(reason.clone()),
+            };
+            match payload.and_then(|payload| decoded(&payload, kind)) {
+                Ok(found) if found == *counts => {}
+                Ok(_) => self.fault(format!("record {seq}: its counts differ from its content")),
+                Err(reason) => self.fault(format!("record {seq}: {reason}")),
+            }
+        }
     }
 
     /// Each accepted item of each cursor has exactly one disposition, or is pending.

@@ -1,0 +1,70 @@
+//! Records whose payloads are stored together, with the last of them.
+//!
+//! The others have an empty payload. Records are deleted from the front of the journal and salvaged
+//! from its end, so each record that exists has its payload, and their number is at most that of
+//! the payloads.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::super::record::Record;
+use crate::batch::codec::{self, CodecError};
+
+/// What is stored with the last record of a group, or with a record by itself.
+pub(super) struct StoredGroup {
+    last_seq: u64,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl StoredGroup {
+    pub(super) fn new(last_seq: u64, stored: &[u8]) -> Result<Self, CodecError> {
+        let payloads = codec::split(stored)?.unwrap_or_else(|| vec![stored.to_vec()]);
+        Ok(Self { last_seq, payloads })
+    }
+
+    /// The payload of a record of the group.
+    pub(super) fn take(&mut self, seq: u64) -> Option<Vec<u8>> {
+        let from_end = usize::try_from(self.last_seq.checked_sub(seq)?).ok()?;
+        let index = self.payloads.len().checked_sub(from_end + 1)?;
+        self.payloads.get_mut(index).map(std::mem::take)
+    }
+}
+
+/// Gives the payloads of a group to some of its records, up to one of them. A payload that cannot be
+/// read stays as it is stored, and one that is missing stays empty: neither can be decoded.
+pub(super) fn fill(connection: &Connection, records: &mut [Record]) -> rusqlite::Result<()> {
+    let Some(last) = records.last_mut() else {
+        return Ok(());
+    };
+    let stored = match std::mem::take(&mut last.payload) {
+        // The group goes on.
+        empty if empty.is_empty() => connection
+            .prepare_cached(
+                "SELECT seq, payload FROM batches WHERE seq > ?1 AND length(payload) > 0 ORDER BY seq LIMIT 1",
+            )?
+            .query_row([last.seq.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?,
+        payload => Some((last.seq.0, payload)),
+    };
+    let Some((last_seq, stored)): Option<(u64, Vec<u8>)> = stored else {
+        return Ok(());
+    };
+    match codec::split(&stored) {
+        // Most records of older hosts, and large ones: without a copy.
+        Ok(None) if last_seq == last.seq.0 => last.payload = stored,
+        Ok(payloads) => {
+            let mut group = StoredGroup {
+                last_seq,
+                payloads: payloads.unwrap_or_default(),
+            };
+            for record in records {
+                record.payload = group.take(record.seq.0).unwrap_or_default();
+            }
+        }
+        Err(_) => {
+            for record in records {
+                record.payload.clone_from(&stored);
+            }
+        }
+    }
+    Ok(())
+}
