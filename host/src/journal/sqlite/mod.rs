@@ -15,6 +15,7 @@ mod cursors;
 mod dead_letters;
 mod disk_space;
 mod file;
+mod gathering;
 mod groups;
 mod loss;
 mod mark;

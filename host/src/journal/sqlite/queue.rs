@@ -2,12 +2,14 @@
 //!
 //! The cost of a transaction is one sync of the disk, for one command or for a
 //! thousand. So a group takes every command that has arrived, up to a number and a
-//! size, and commits are delayed for a moment so that they need few transactions.
+//! size, commits are delayed for a moment so that they need few transactions, and
+//! appends of several callers wait for each other.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::command::WriterCommand;
+use super::gathering::Gathering;
 
 const MAX_COMMANDS: usize = 1024;
 const MAX_BYTES: usize = 64 << 20;
@@ -16,6 +18,8 @@ const MAX_BYTES: usize = 64 << 20;
 #[derive(Default)]
 pub(super) struct CommandGroup {
     pub(super) commands: Vec<WriterCommand>,
+    /// How many of them are appends.
+    appends: usize,
     bytes: usize,
     /// No group follows.
     pub(super) last: bool,
@@ -27,6 +31,16 @@ pub(super) struct CommandQueue {
     delayed: Vec<WriterCommand>,
     /// When delayed commands last became part of a group.
     last_release: Option<Instant>,
+    gathering: Gathering,
+}
+
+/// How long commands wait for others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct QueueDelays {
+    /// Of commands that can wait.
+    pub(super) commit: Duration,
+    /// Of appends, for one more.
+    pub(super) append: Duration,
 }
 
 impl CommandQueue {
@@ -35,39 +49,43 @@ impl CommandQueue {
             commands,
             delayed: Vec::new(),
             last_release: None,
+            gathering: Gathering::default(),
         }
     }
 
     /// The next group. It is empty if no command arrives within `idle_timeout`.
     ///
-    /// Commands that can wait are delayed until `commit_delay` has passed since such
+    /// Commands that can wait are delayed until `delays.commit` has passed since such
     /// commands were last in a group. So the first commit after a quiet time is not
     /// delayed, and a steady stream of commits is written at most once per delay.
-    /// A group never waits once it has a command that cannot wait. Such a command
-    /// takes the delayed ones with it, to keep their order, unless it is an append.
+    /// A group with a command that cannot wait only waits for further appends, while
+    /// it has nothing else. A command that is no append takes the delayed ones with
+    /// it, to keep their order.
     pub(super) fn next_group(
         &mut self,
         idle_timeout: Duration,
-        commit_delay: Duration,
+        delays: QueueDelays,
     ) -> CommandGroup {
         let mut group = CommandGroup::default();
         let idle_until = Instant::now() + idle_timeout;
         let delayed_until = self
             .last_release
-            .map_or_else(Instant::now, |at| at + commit_delay);
+            .map_or_else(Instant::now, |at| at + delays.commit);
+        self.gathering.begin(delays.append);
         while !group.is_full(self.delayed.len()) {
             let until = if self.delayed.is_empty() {
                 idle_until
             } else {
                 delayed_until
             };
-            // Once the group has a command, take only what has arrived already.
-            let wait = if group.commands.is_empty() {
-                until.saturating_duration_since(Instant::now())
-            } else {
-                Duration::ZERO
+            let gathering = &mut self.gathering;
+            // Once the group has a command, take only what has arrived already, or other appends.
+            let wait = || match group.commands.len() {
+                0 => until.saturating_duration_since(Instant::now()),
+                appends if appends == group.appends => gathering.wait(appends),
+                _ => Duration::ZERO,
             };
-            match self.commands.recv_timeout(wait) {
+            match receive(&self.commands, wait) {
                 Ok(command) if command.can_wait() => self.delayed.push(command),
                 Ok(command) => {
                     if !command.overtakes() {
@@ -83,6 +101,7 @@ impl CommandQueue {
                 }
             }
         }
+        self.gathering.end(group.appends);
         if Instant::now() >= delayed_until || self.delayed.len() >= MAX_COMMANDS {
             self.release(&mut group);
         }
@@ -99,9 +118,22 @@ impl CommandQueue {
     }
 }
 
+/// A command that has arrived already, or arrives within a time.
+fn receive(
+    commands: &Receiver<WriterCommand>,
+    wait: impl FnOnce() -> Duration,
+) -> Result<WriterCommand, RecvTimeoutError> {
+    match commands.try_recv() {
+        Ok(command) => Ok(command),
+        Err(TryRecvError::Empty) => commands.recv_timeout(wait()),
+        Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+    }
+}
+
 impl CommandGroup {
     fn push(&mut self, command: WriterCommand) {
         self.bytes += command.bytes();
+        self.appends += usize::from(command.is_append());
         self.last |= matches!(command, WriterCommand::Close);
         self.commands.push(command);
     }

@@ -21,7 +21,7 @@ use super::disk_space::DiskSpace;
 use super::file::{self, WriterFile};
 use super::loss;
 use super::mark::{Mark, MarkFile};
-use super::queue::{CommandGroup, CommandQueue};
+use super::queue::{CommandGroup, CommandQueue, QueueDelays};
 use super::readers::ReaderPool;
 use super::rules::JournalRules;
 use super::transaction::{TransactionSummary, WriteTransaction};
@@ -35,6 +35,8 @@ mod tests;
 /// How often records are checked for their retention.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(1);
 const NO_SPACE_FOR_DEAD_LETTERS: &str = "the disk has no space for dead letters";
+/// How long an append waits at most for another one.
+const MAX_APPEND_DELAY: Duration = Duration::from_millis(1);
 const MIN_REOPEN_DELAY: Duration = Duration::from_millis(100);
 const MAX_REOPEN_DELAY: Duration = Duration::from_secs(5);
 
@@ -125,7 +127,7 @@ impl JournalWriter {
         let mut queue = CommandQueue::new(commands);
         self.space.create_reserve();
         loop {
-            let group = queue.next_group(self.idle_timeout(), self.commit_delay());
+            let group = queue.next_group(self.idle_timeout(), self.delays());
             let last = group.last;
             self.serve(group);
             if last {
@@ -146,11 +148,15 @@ impl JournalWriter {
         }
     }
 
-    /// How long to delay commands that can wait. Four times the last transaction:
-    /// so commits take at most a fifth of the disk's time, and a fast disk delays
-    /// them hardly at all.
-    fn commit_delay(&self) -> Duration {
-        (self.last_transaction * 4).min(self.limits.max_commit_delay)
+    /// How long to delay commands that can wait: four times the last transaction. So commits
+    /// take at most a fifth of the disk's time, and a fast disk delays them hardly at all. Appends
+    /// wait for one more of them while it costs less than the transaction that it saves.
+    fn delays(&self) -> QueueDelays {
+        let max = self.limits.max_commit_delay;
+        QueueDelays {
+            commit: (self.last_transaction * 4).min(max),
+            append: self.last_transaction.min(MAX_APPEND_DELAY).min(max),
+        }
     }
 
     /// Runs a group. An empty one only cleans up.

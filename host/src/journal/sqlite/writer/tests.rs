@@ -55,7 +55,7 @@ impl Bench {
             sender.send(command).unwrap();
         }
         drop(sender);
-        let group = CommandQueue::new(receiver).next_group(Duration::ZERO, Duration::ZERO);
+        let group = CommandQueue::new(receiver).next_group(Duration::ZERO, QueueDelays::default());
         self.writer.serve(group);
     }
 
@@ -339,13 +339,17 @@ fn a_deleted_file_is_created_again_and_no_sequence_number_is_used_twice() {
 }
 
 const LONG: Duration = Duration::from_hours(1);
+const DELAYED: QueueDelays = QueueDelays {
+    commit: LONG,
+    append: Duration::ZERO,
+};
 
 /// A queue that has just released a commit.
 fn queue() -> (CommandQueue, std::sync::mpsc::Sender<WriterCommand>) {
     let (sender, receiver) = channel();
     let mut queue = CommandQueue::new(receiver);
     sender.send(commit(Commit::default()).0).unwrap();
-    assert_eq!(queue.next_group(LONG, LONG).commands.len(), 1);
+    assert_eq!(queue.next_group(LONG, DELAYED).commands.len(), 1);
     (queue, sender)
 }
 
@@ -354,9 +358,9 @@ fn an_append_does_not_release_delayed_commits() {
     let (mut queue, sender) = queue();
     sender.send(commit(Commit::default()).0).unwrap();
     sender.send(append().0).unwrap();
-    let group = queue.next_group(LONG, LONG);
+    let group = queue.next_group(LONG, DELAYED);
     assert!(matches!(group.commands[..], [WriterCommand::Append { .. }]));
-    let group = queue.next_group(LONG, Duration::ZERO);
+    let group = queue.next_group(LONG, QueueDelays::default());
     assert!(matches!(group.commands[..], [WriterCommand::Commit { .. }]));
 }
 
@@ -366,7 +370,7 @@ fn a_change_is_preceded_by_the_delayed_commits() {
     sender.send(commit(Commit::default()).0).unwrap();
     sender.send(append().0).unwrap();
     sender.send(open_cursor().0).unwrap();
-    let group = queue.next_group(LONG, LONG);
+    let group = queue.next_group(LONG, DELAYED);
     assert!(matches!(
         group.commands[..],
         [
@@ -382,7 +386,7 @@ fn closing_the_queue_releases_delayed_commits() {
     let (mut queue, sender) = queue();
     sender.send(commit(Commit::default()).0).unwrap();
     sender.send(WriterCommand::Close).unwrap();
-    let group = queue.next_group(LONG, LONG);
+    let group = queue.next_group(LONG, DELAYED);
     assert!(group.last && matches!(group.commands[0], WriterCommand::Commit { .. }));
 }
 

@@ -1,0 +1,113 @@
+//! Whether the appends of a group wait for those of other callers.
+//!
+//! After a transaction, its callers send their next appends one after the other. A transaction that
+//! starts with the first of them has few, and costs as much as one with all of them. So once several
+//! callers append, a group waits for one more append as long as they come. A single caller never
+//! waits. A wait that brings little is not repeated for some groups, each time for twice as many.
+
+use std::time::{Duration, Instant};
+
+/// How many groups in a row do not wait at most.
+const MAX_SKIPPED: u32 = 64;
+
+#[derive(Default)]
+pub(super) struct Gathering {
+    /// The longest wait of this group for one more append.
+    delay: Duration,
+    /// What the group had before it waited, and when it ends.
+    waits: Option<(usize, Instant)>,
+    /// Several callers appended in the last group.
+    has_several: bool,
+    /// The next groups that do not wait.
+    skipped: u32,
+    /// As many as followed the last wait.
+    last_skipped: u32,
+}
+
+impl Gathering {
+    /// Begins a group, in which each wait takes at most `delay`, and all of them twice that.
+    pub(super) fn begin(&mut self, delay: Duration) {
+        let waits = self.has_several && self.skipped == 0;
+        self.delay = if waits { delay } else { Duration::ZERO };
+        self.skipped = self.skipped.saturating_sub(1);
+        self.waits = None;
+    }
+
+    /// How long to wait for one more append after these.
+    pub(super) fn wait(&mut self, appends: usize) -> Duration {
+        if self.delay.is_zero() {
+            return Duration::ZERO;
+        }
+        let now = Instant::now();
+        let (_, end) = *self.waits.get_or_insert((appends, now + 2 * self.delay));
+        self.delay.min(end.saturating_duration_since(now))
+    }
+
+    /// Ends a group with so many appends.
+    pub(super) fn end(&mut self, appends: usize) {
+        self.has_several = appends > 1;
+        if let Some((before, _)) = self.waits {
+            let is_useful = appends - before >= before.div_ceil(4);
+            self.last_skipped = match is_useful {
+                true => 0,
+                false => (2 * self.last_skipped).clamp(1, MAX_SKIPPED),
+            };
+            self.skipped = self.last_skipped;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_hours(1);
+
+    /// A group that has some appends, and then more if it waits. Whether it waited.
+    fn waits(gathering: &mut Gathering, arrived: usize, more: usize) -> bool {
+        gathering.begin(DELAY);
+        let waits = !gathering.wait(arrived).is_zero();
+        gathering.end(if waits { arrived + more } else { arrived });
+        waits
+    }
+
+    #[test]
+    fn a_single_caller_does_not_wait_and_several_wait_for_each_other() {
+        let mut gathering = Gathering::default();
+        for _ in 0..3 {
+            assert!(!waits(&mut gathering, 1, 0));
+        }
+        assert!(!waits(&mut gathering, 3, 0));
+        for _ in 0..3 {
+            assert!(waits(&mut gathering, 1, 2));
+        }
+        gathering.begin(DELAY);
+        gathering.end(1);
+        assert!(!waits(&mut gathering, 1, 0));
+    }
+
+    #[test]
+    fn waits_that_bring_little_become_rare_until_one_brings_more() {
+        let mut gathering = Gathering::default();
+        assert!(!waits(&mut gathering, 8, 0));
+        let mut count = |groups, more| {
+            let waited = (0..groups).filter(|_| waits(&mut gathering, 8, more));
+            waited.count()
+        };
+        assert_eq!(count(1000, 1), 6 + (1000 - 63) / 65 + 1);
+        assert!(count(66, 8) > 0);
+        assert_eq!(count(10, 8), 10);
+    }
+
+    #[test]
+    fn a_group_waits_for_a_limited_time() {
+        let mut gathering = Gathering::default();
+        waits(&mut gathering, 8, 0);
+        let delay = Duration::from_nanos(1);
+        gathering.begin(delay);
+        assert!(gathering.wait(1) <= delay);
+        while !gathering.wait(2).is_zero() {}
+        gathering.begin(Duration::ZERO);
+        assert!(gathering.wait(1).is_zero());
+    }
+}
