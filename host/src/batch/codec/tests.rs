@@ -193,6 +193,13 @@ fn stored_payloads_of_every_format_are_decoded() {
     ];
     let batch = decode(plain).unwrap();
     assert_eq!(decode(with_dictionary).unwrap(), batch);
+    let records = split(include_bytes!("tests/format-4.bin"))
+        .unwrap()
+        .unwrap();
+    assert_eq!(records.len(), 2);
+    for record in records {
+        assert_eq!(decode(&record).unwrap(), batch);
+    }
     let rows = PerformanceBatch::try_from_arrow(batch).unwrap();
     assert_eq!((rows.rows(), rows.items()), (1, 1));
 }

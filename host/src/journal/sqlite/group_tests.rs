@@ -43,7 +43,7 @@ impl TestJournal {
         }
     }
 
-    /// A cursor `a`, and records of which most are stored with others.
+    /// A cursor `a`, and records, most of them stored with others.
     async fn with_groups() -> Self {
         let journal = Self::new(limits());
         journal.open_cursor("a", StartFrom::Now).await.unwrap();
