@@ -12,7 +12,7 @@ use std::{
     fs::{File, Metadata, OpenOptions},
     io,
     os::windows::fs::{MetadataExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, absolute},
 };
 
 pub(crate) use libloading::os::windows::Library;
@@ -136,6 +136,8 @@ pub(crate) fn shell_word(path: &Path) -> String {
 /// This runs the entry point of the library, and is as safe as that.
 pub(crate) unsafe fn open_library(path: &Path) -> Result<Library, libloading::Error> {
     let flags = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32;
+    // With these flags, the system takes no relative path.
+    let path = absolute(path).unwrap_or_else(|_| path.to_owned());
     // SAFETY: the caller trusts the entry point.
     unsafe { Library::load_with_flags(path, flags) }
 }
