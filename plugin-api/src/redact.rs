@@ -79,6 +79,20 @@ impl Redactor {
         Cow::Owned(redacted)
     }
 
+    /// The same for bytes that may be text, such as the body of a response.
+    #[must_use]
+    pub fn redact_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        if self.secrets.is_empty() {
+            return bytes;
+        }
+        let mut redacted = Vec::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            redacted.extend_from_slice(self.redact(chunk.valid()).as_bytes());
+            redacted.extend_from_slice(chunk.invalid());
+        }
+        redacted
+    }
+
     /// The secret that comes first in a text, and of several at one place the
     /// longest: `min_by_key` returns the first minimum, and the secrets are
     /// sorted by length.

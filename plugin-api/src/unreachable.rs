@@ -26,8 +26,17 @@ pub fn reason_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static s
         ErrorKind::ConnectionRefused => Some(REFUSED),
         ErrorKind::TimedOut => Some(NOT_IN_TIME),
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Some(NO_ROUTE),
+        _ if is_lookup_failure(error) => Some(HOST_UNKNOWN),
         _ => None,
     }
+}
+
+/// Whether the resolver of the system has failed: its errors have neither a kind nor a number.
+fn is_lookup_failure(error: &io::Error) -> bool {
+    error.raw_os_error().is_none()
+        && error
+            .to_string()
+            .starts_with("failed to lookup address information")
 }
 
 /// The same, or the text of the error.
@@ -54,6 +63,8 @@ mod tests {
             let text = reason_of(&LibraryError(kind.into())).unwrap_or_default();
             assert!(text.ends_with(')') && text.contains(" ("), "{kind}: {text}");
         }
+        let unknown = std::net::ToSocketAddrs::to_socket_addrs(&("host.invalid", 80));
+        assert_eq!(reason(&unknown.unwrap_err()), HOST_UNKNOWN);
         let other = io::Error::other("odd");
         assert_eq!(reason(&other), "odd");
         assert_eq!(reason_of(&LibraryError(other)), None);

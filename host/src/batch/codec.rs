@@ -8,7 +8,7 @@
 //!
 //! The stream of a small batch is mostly its schema and the layout of its columns, which the
 //! frames of small batches refer to in a dictionary instead of repeating them. Small batches come
-//! to the journal as streams, and those of one transaction are compressed together: [`StreamGroup`].
+//! to the journal as streams, and those of one transaction are compressed together.
 //!
 //! Knows nothing of what the columns mean.
 

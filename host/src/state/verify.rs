@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What the host does about a damaged journal, and the operator need not.
-const REPLACED: &str = "the next start of the host moves the file aside, keeps what can be read and counts the rest as lost; to lose nothing, restore a backup";
+const REPLACED: &str = "a record that cannot be read becomes a dead letter, and a damaged part of the file is replaced when the host finds it, with what can be read; to lose nothing, restore a backup";
 const REFILLED: &str =
     "the next start of the host moves the file aside, and the next syncs fill it again";
 

@@ -41,7 +41,7 @@ use super::{
     Authorization, OAuth2Settings, RequestError, Response, ResponseStream, Tls,
     connector::connector, oauth2::TokenSource,
 };
-use crate::{Failure, setting::Secret};
+use crate::{Failure, redact::Redactor, setting::Secret};
 
 /// The longest time to connect in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -225,6 +225,7 @@ impl Client {
         if length >= EXPECT_FROM_BYTES {
             headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
         }
+        let redactor = redactor(headers.get(AUTHORIZATION));
         let request = request.map(|()| SendBody::from_reader(&mut body));
         let request = self
             .agent
@@ -233,7 +234,7 @@ impl Client {
             .timeout_connect(Some(time.min(CONNECT_TIMEOUT)))
             .build();
         match self.agent.run(request) {
-            Ok(response) => Ok(Response::read(response, max_response)),
+            Ok(response) => Ok(Response::read(response, max_response, &redactor)),
             Err(error) => Err(RequestError::new(&error, body.is_read)),
         }
     }
@@ -329,6 +330,20 @@ fn header((name, value): (&str, Secret)) -> Result<(HeaderName, HeaderValue), Fa
     Ok((key, value))
 }
 
+/// Hides the credentials of a header `Authorization`: what follows the scheme, or all of it. A receiver
+/// may repeat them in its answer.
+fn redactor(authorization: Option<&HeaderValue>) -> Redactor {
+    let mut redactor = Redactor::default();
+    if let Some(value) = authorization.and_then(|value| value.to_str().ok()) {
+        redactor.hide(
+            value
+                .split_once(' ')
+                .map_or(value, |(_, credentials)| credentials),
+        );
+    }
+    redactor
+}
+
 /// A body that remembers whether the client has read any of it.
 struct TrackedBody<'a> {
     rest: &'a [u8],
@@ -374,5 +389,21 @@ mod tests {
         let error = Client::new(&settings).err().map(|error| error.to_string());
         let text = "the header `Authorization` cannot be sent (write printable ASCII)";
         assert_eq!(error.as_deref(), Some(text));
+    }
+
+    #[test]
+    fn credentials_that_a_receiver_repeats_are_hidden() {
+        let shown = |authorization: &'static str, body: &[u8]| {
+            let value = HeaderValue::from_static(authorization);
+            let body = redactor(Some(&value)).redact_bytes(body.to_vec());
+            String::from_utf8_lossy(&body).into_owned()
+        };
+        // The end of a body that is cut off may be a part of a character.
+        let body = b"got Basic dTpodW50ZXIy, dTpodW50ZXIy \xe2\x82";
+        assert_eq!(
+            shown("Basic dTpodW50ZXIy", body),
+            "got Basic ***, *** \u{fffd}"
+        );
+        assert_eq!(shown("hunter2", b"got hunter2"), "got ***");
     }
 }

@@ -15,7 +15,7 @@ use ureq::{
 };
 
 use super::ErrorKind;
-use crate::{Failure, text::excerpt, tls, unreachable};
+use crate::{Failure, redact::Redactor, text::excerpt, tls, unreachable};
 
 /// The number of characters of a body that a message shows.
 const MAX_TEXT_CHARS: usize = 500;
@@ -61,7 +61,11 @@ pub struct RequestError {
 impl Response {
     /// Reads a response, and at most `limit` bytes of its body. Reading one byte more
     /// tells a body of exactly that length from a longer one.
-    pub(super) fn read(mut response: ureq::http::Response<Body>, limit: usize) -> Self {
+    pub(super) fn read(
+        mut response: ureq::http::Response<Body>,
+        limit: usize,
+        redactor: &Redactor,
+    ) -> Self {
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader();
         let read = reader.take(limit as u64 + 1).read_to_end(&mut body);
@@ -74,7 +78,7 @@ impl Response {
         Self {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
-            body,
+            body: redactor.redact_bytes(body),
             end,
         }
     }
@@ -299,12 +303,10 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
             None if sent && error.kind() == io::ErrorKind::TimedOut => NO_ANSWER.to_owned(),
             None => unreachable::reason(error),
         },
-        ureq::Error::Timeout(late)
-            if sent && !matches!(late, Timeout::Connect | Timeout::Resolve) =>
-        {
-            NO_ANSWER.to_owned()
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+            unreachable::NOT_IN_TIME.to_owned()
         }
-        ureq::Error::Timeout(_) => unreachable::NOT_IN_TIME.to_owned(),
+        ureq::Error::Timeout(_) => NO_ANSWER.to_owned(),
         ureq::Error::HostNotFound => unreachable::HOST_UNKNOWN.to_owned(),
         ureq::Error::ConnectProxyFailed(reason) => {
             format!("cannot connect through the proxy: {reason}")

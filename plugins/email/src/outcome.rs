@@ -1,6 +1,6 @@
 //! What the answers of a mail server mean for the rows.
 
-use delfin_plugin_api::{Failure, message::MessageResults, stream::Address, tls};
+use delfin_plugin_api::{Failure, message::MessageResults, stream::Address, tls, unreachable};
 use lettre::transport::smtp::Error;
 
 /// The part of the dialogue in which an error occurred.
@@ -55,8 +55,15 @@ pub(crate) fn failure(stage: MailStage, error: &Error, address: &Address) -> Fai
     }
 }
 
-/// The error with its cause.
+/// The error with its cause, or with what a person must do.
 fn text(error: &Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time (check the address, and `tls`: a server that expects TLS says nothing without it)"
+            .to_owned();
+    }
+    if let Some(reason) = unreachable::reason_of(error) {
+        return reason.to_owned();
+    }
     let cause = std::error::Error::source(error).map(ToString::to_string);
     match cause {
         Some(cause) if !error.to_string().contains(&cause) => format!("{error}: {cause}"),

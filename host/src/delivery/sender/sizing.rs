@@ -14,9 +14,23 @@ pub(super) struct Sizing {
     configured: RequestSize,
     /// Items that the receiver takes, and until when this is remembered.
     learned: Option<(u64, Instant)>,
-    /// Items for which the time of a call should be enough. Grows with each call that keeps to it.
-    in_time: Option<u64>,
+    /// Set once the time of a call was not enough.
+    in_time: Option<InTime>,
 }
+
+/// How much the time of a call should be enough for.
+#[derive(Debug)]
+struct InTime {
+    items: u64,
+    /// The calls with so many items that a larger one needs before it. Doubles whenever a larger one
+    /// took too long again, because its rows arrive several times.
+    needed_calls: u32,
+    /// As many were there.
+    calls: u32,
+    has_grown: bool,
+}
+
+const MAX_NEEDED_CALLS: u32 = 64;
 
 impl Sizing {
     /// `declared`: the most items that the plugin takes.
@@ -39,21 +53,45 @@ impl Sizing {
 
     /// The time of a call was not enough for this many items: the next one has half of them.
     pub(super) fn on_out_of_time(&mut self, items: u64) {
-        self.in_time = Some((items / 2).max(1));
+        let needed_calls = match &self.in_time {
+            Some(limit) if limit.has_grown => (2 * limit.needed_calls).min(MAX_NEEDED_CALLS),
+            Some(limit) => limit.needed_calls,
+            None => 1,
+        };
+        self.in_time = Some(InTime {
+            items: (items / 2).max(1),
+            needed_calls,
+            calls: 0,
+            has_grown: false,
+        });
     }
 
-    /// A call has delivered this many items in its time. If it was as large as it could be, the next
-    /// one has twice as many.
+    /// A call has delivered this many items in its time. After enough of them, the next one has twice as
+    /// many. A small one says nothing of a larger one.
     pub(super) fn on_in_time(&mut self, items: u64) {
-        let grown = self.in_time.map(|limit| limit.max(items.saturating_mul(2)));
-        self.in_time = grown.filter(|limit| *limit < self.configured.items);
+        let Some(limit) = &mut self.in_time else {
+            return;
+        };
+        if items <= limit.items / 2 {
+            return;
+        }
+        if limit.items >= self.configured.items {
+            self.in_time = None;
+            return;
+        }
+        limit.calls += 1;
+        if limit.calls >= limit.needed_calls {
+            limit.items = limit.items.saturating_mul(2);
+            limit.calls = 0;
+            limit.has_grown = true;
+        }
     }
 
     /// The largest request.
     pub(super) fn max(&mut self, now: Instant) -> RequestSize {
         self.learned = self.learned.filter(|(_, until)| *until > now);
         let learned = self.learned.map_or(u64::MAX, |(items, _)| items);
-        let in_time = self.in_time.unwrap_or(u64::MAX);
+        let in_time = self.in_time.as_ref().map_or(u64::MAX, |limit| limit.items);
         RequestSize {
             items: self.configured.items.min(learned).min(in_time),
             ..self.configured
@@ -97,11 +135,36 @@ mod tests {
             assert_eq!(items(&mut sizing), expected);
         }
         // A request that was small anyway says nothing of a larger one.
-        for (sent, expected) in [(1, 2), (2, 4), (1, 4), (4, 8), (8, 16), (60, 100)] {
+        for (sent, expected) in [(1, 2), (2, 4), (1, 4), (3, 8), (8, 16), (16, 32)] {
             sizing.on_in_time(sent);
             assert_eq!(items(&mut sizing), expected);
         }
-        sizing.on_in_time(1);
+        for sent in [32, 64, 100, 1] {
+            sizing.on_in_time(sent);
+        }
         assert_eq!(items(&mut sizing), 100);
+        assert!(sizing.in_time.is_none());
+    }
+
+    #[test]
+    fn a_size_that_takes_too_long_again_and_again_is_tried_ever_more_seldom() {
+        let config = BatchConfig {
+            max_points: 100,
+            ..BatchConfig::default()
+        };
+        let mut sizing = Sizing::new(&config, None);
+        let mut calls = Vec::new();
+        for _ in 0..8 {
+            // The same rows are sent a second time.
+            sizing.on_out_of_time(100);
+            sizing.on_out_of_time(100);
+            let mut in_time = 0;
+            while sizing.max(Instant::now()).items == 50 {
+                sizing.on_in_time(50);
+                in_time += 1;
+            }
+            calls.push(in_time);
+        }
+        assert_eq!(calls, [1, 2, 4, 8, 16, 32, 64, 64]);
     }
 }
