@@ -278,7 +278,7 @@ bearer_token = "${{file:@/token}}"
         let paused =
             host.wait_for_exporter(exporter, "paused", |exporter| exporter["state"] == "paused");
         let error = paused["last_error"].as_str().unwrap_or_default();
-        assert!(error.contains("Bearer ${file:"), "{error}");
+        assert!(error.contains("Bearer ***"), "{error}");
         let (_, log) = host.stop();
         let line = log
             .lines()
