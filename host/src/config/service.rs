@@ -241,7 +241,7 @@ pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> L
 pub(super) fn read_memory(mut section: Section<'_>) -> MemoryConfig {
     let default = MemoryConfig::default();
     let memory = MemoryConfig {
-        max: section.take_size("max", MIB, default.max),
+        max: section.take_size("max", 1, default.max),
     };
     section.finish();
     memory
