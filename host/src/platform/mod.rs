@@ -8,6 +8,7 @@
 
 mod access;
 mod files;
+mod machine;
 mod processes;
 #[cfg(unix)]
 mod unix;

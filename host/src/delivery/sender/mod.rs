@@ -299,8 +299,7 @@ impl Sender {
     /// the same rows as those that it has got already.
     fn split_again(&mut self, selection: &RowSelection) {
         if selection.attempt > 1 && selection.rows() > 1 {
-            self.reporter.status().update(|status| status.splits += 1);
-            self.outbox.split(selection);
+            self.halve(selection);
         }
     }
 
@@ -315,8 +314,7 @@ impl Sender {
         match self.fatal_rows.on_death(rows, death) {
             FatalAction::Retry => InstanceHealth::Broken,
             FatalAction::Split => {
-                self.reporter.status().update(|status| status.splits += 1);
-                self.outbox.split(selection);
+                self.halve(selection);
                 InstanceHealth::EndedByRows { ends: 1 }
             }
             FatalAction::Reject { ends } => {
@@ -431,10 +429,15 @@ impl Sender {
 
     fn split(&mut self, selection: &RowSelection, outcome: &Outcome) -> InstanceHealth {
         let health = self.on_answer(selection.attempt);
-        self.reporter.status().update(|status| status.splits += 1);
         log::debug!(target: LOG, exporter = self.reporter.exporter(), rows = selection.rows(); "splitting the request in half: {}", action::text(outcome));
-        self.outbox.split(selection);
+        self.halve(selection);
         health
+    }
+
+    /// The rows are sent in two requests from now on.
+    fn halve(&mut self, selection: &RowSelection) {
+        self.reporter.status().update(|status| status.splits += 1);
+        self.outbox.split(selection);
     }
 
     /// The receiver answered for rows.

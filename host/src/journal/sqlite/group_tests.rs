@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::super::record::ReadLimit;
-use super::tests::{TestJournal, after, damage_table, limits, record};
+use super::tests::{TestJournal, after, damage_table, limits, lose_record, record};
 use super::*;
 use crate::batch::codec;
 
@@ -143,11 +143,7 @@ async fn a_key_or_a_batch_that_comes_twice_in_a_group_is_stored_once() {
 async fn records_of_a_group_that_are_newer_than_the_damage_are_salvaged() {
     let mut journal = TestJournal::with_groups().await;
     journal.journal = None;
-    // A deleted record has the same effect as one that cannot be read.
-    let file = Connection::open(journal.path()).unwrap();
-    file.execute("DELETE FROM batches WHERE seq = 4", [])
-        .unwrap();
-    drop(file);
+    lose_record(&journal.path(), 4);
     damage_table(&journal.path(), "idempotency_keys");
     journal.reopen();
     journal

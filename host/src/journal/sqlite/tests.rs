@@ -859,12 +859,7 @@ async fn records_newer_than_the_damage_are_salvaged() {
         .await
         .unwrap();
     journal.journal = None;
-    {
-        // A deleted record has the same effect as one that cannot be read.
-        let file = Connection::open(journal.path()).unwrap();
-        file.execute("DELETE FROM batches WHERE seq = 3", [])
-            .unwrap();
-    }
+    lose_record(&journal.path(), 3);
     damage_table(&journal.path(), "idempotency_keys");
     journal.reopen();
     // The writer finds the damage, and runs the command in the new file.
@@ -905,6 +900,13 @@ async fn impossible_numbers_are_treated_as_damage() {
         let counts = journal.of("a");
         assert_eq!((counts.dropped(), counts.pending), (10, 5), "{damage}");
     }
+}
+
+/// Deletes a record, which has the same effect as one that cannot be read.
+pub(super) fn lose_record(path: &Path, seq: u64) {
+    let file = Connection::open(path).unwrap();
+    file.execute("DELETE FROM batches WHERE seq = ?1", [seq])
+        .unwrap();
 }
 
 /// Overwrites the first page of a table.

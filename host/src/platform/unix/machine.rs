@@ -8,26 +8,10 @@ use procfs::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::platform::machine::{OwnUsage, ResourceUsage};
+
 /// Whether the host has a driver for the machine that it runs on.
 pub(crate) const MEASURES_ITSELF: bool = cfg!(target_os = "linux");
-
-/// What this process uses.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OwnUsage {
-    pub(crate) used: ResourceUsage,
-    /// `None`: the system does not tell.
-    pub(crate) threads: Option<i64>,
-    /// Descriptors.
-    pub(crate) open_files: u64,
-}
-
-/// What a process uses.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct ResourceUsage {
-    pub(crate) resident_bytes: u64,
-    /// CPU time since the process was started.
-    pub(crate) cpu_seconds: f64,
-}
 
 /// The name of this machine.
 pub(crate) fn machine_name() -> String {
