@@ -61,15 +61,15 @@ check: ## Check formatting, lints, documentation, the book and the rules of test
 	@[ ! -e target/windows/toolchain/done ] || scripts/windows check
 	scripts/book build
 
-bench: ## Run the benchmarks, in the profile that `make install` uses
+bench: ## Run the benchmarks, in the profile that `make install` uses; BEFORE=FILE compares with an earlier run
 	@scripts/setup install test
-	$(CARGO) bench --profile dist --workspace --all-features --locked
+	scripts/benchmarks --output target/bench/benchmarks.json $(if $(BEFORE),--before $(BEFORE))
 	scripts/python bench
 
-bench-peers: ## Compare the host with the programs that bench/peers installs
+bench-peers: ## Compare the host with the programs that bench/peers installs; BEFORE=FILE as above
 	@scripts/setup check build
 	$(call compile,dist,webhook,target/bench/plugins)
-	$(CARGO) run --profile dist --locked -p delfin-bench -- --output target/bench/peers.json
+	$(CARGO) run --profile dist --locked -p delfin-bench -- --output target/bench/peers.json $(if $(BEFORE),--before $(BEFORE))
 
 sizes: ## Measure the build time and the size of the host and of each plugin
 	scripts/build-times
