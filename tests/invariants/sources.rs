@@ -50,6 +50,7 @@ pub(crate) fn is_test(path: &str) -> bool {
         || path.contains("/benches/")
         || path.ends_with("/tests.rs")
         || path.ends_with("_tests.rs")
+        || path.contains("/journal/conformance/")
 }
 
 /// The lines of a data file next to this one: `KEY: TEXT`, without comments.

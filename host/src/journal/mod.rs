@@ -12,6 +12,8 @@
 
 mod commit;
 mod commit_queue;
+#[cfg(test)]
+mod conformance;
 mod counts;
 mod cursor;
 mod dead_letters;

@@ -2,13 +2,18 @@
 //!
 //! After a transaction, its callers send their next appends one after the other. A transaction that
 //! starts with the first of them has few, and costs as much as one with all of them. So once several
-//! callers append, a group waits for one more append as long as they come. A single caller never
-//! waits. A wait that brings little is not repeated for some groups, each time for twice as many.
+//! callers append, a group waits for one more append as long as they come, until it has as many as
+//! there are callers: as many as the largest group has had since one waited for more in vain, as every
+//! sixteenth does. A single caller never waits. A wait that brings little is not repeated for some
+//! groups, each time for twice as many.
 
 use std::time::{Duration, Instant};
 
 /// How many groups in a row do not wait at most.
 const MAX_SKIPPED: u32 = 64;
+
+/// Of how many groups one waits until no more appends come.
+const COUNTING: u32 = 16;
 
 #[derive(Default)]
 pub(super) struct Gathering {
@@ -18,6 +23,9 @@ pub(super) struct Gathering {
     waits: Option<(usize, Instant)>,
     /// Several callers appended in the last group.
     has_several: bool,
+    callers: usize,
+    /// The groups until one counts the callers; that one has 0.
+    until_counting: u32,
     /// The next groups that do not wait.
     skipped: u32,
     /// As many as followed the last wait.
@@ -35,7 +43,8 @@ impl Gathering {
 
     /// How long to wait for one more append after these.
     pub(super) fn wait(&mut self, appends: usize) -> Duration {
-        if self.delay.is_zero() {
+        let has_all = appends >= self.callers && self.until_counting > 0;
+        if self.delay.is_zero() || has_all {
             return Duration::ZERO;
         }
         let now = Instant::now();
@@ -46,7 +55,14 @@ impl Gathering {
     /// Ends a group with so many appends.
     pub(super) fn end(&mut self, appends: usize) {
         self.has_several = appends > 1;
+        let is_counting = self.until_counting == 0;
+        self.callers = self.callers.max(appends);
+        self.until_counting = self.until_counting.saturating_sub(1);
         if let Some((before, _)) = self.waits {
+            if is_counting {
+                self.callers = appends;
+                self.until_counting = COUNTING - 1;
+            }
             let is_useful = appends - before >= before.div_ceil(4);
             self.last_skipped = match is_useful {
                 true => 0,
@@ -97,6 +113,21 @@ mod tests {
         assert_eq!(count(1000, 1), 6 + (1000 - 63) / 65 + 1);
         assert!(count(66, 8) > 0);
         assert_eq!(count(10, 8), 10);
+    }
+
+    #[test]
+    fn a_group_with_all_callers_does_not_wait_until_one_counts_them_again() {
+        let mut gathering = Gathering::default();
+        assert!(!waits(&mut gathering, 3, 0));
+        let mut count = |groups, arrived, more| {
+            let waited = (0..groups).filter(|_| waits(&mut gathering, arrived, more));
+            waited.count()
+        };
+        assert_eq!(count(1, 3, 3), 1, "six callers are counted");
+        assert_eq!(count(5, 3, 3), 5);
+        assert_eq!(count(10, 6, 6), 0);
+        assert_eq!(count(1, 6, 6), 1, "twelve callers are counted");
+        assert_eq!(count(15, 6, 6), 15);
     }
 
     #[test]

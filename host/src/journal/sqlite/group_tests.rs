@@ -6,8 +6,9 @@ use delfin_plugin_api::{Batch, Kind, sample};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::super::conformance::{after, limits, record};
 use super::super::record::ReadLimit;
-use super::tests::{TestJournal, after, damage_table, limits, lose_record, record};
+use super::tests::{TestJournal, damage_table, lose_record};
 use super::*;
 use crate::batch::codec;
 

@@ -5,9 +5,10 @@ use std::os::unix::fs::{FileExt, symlink};
 
 use tempfile::TempDir;
 
+use super::super::conformance::{after, limits, record};
 use super::super::cursor::Position;
 use super::connection::PAGE_BYTES;
-use super::tests::{TestJournal, after, limits, record};
+use super::tests::TestJournal;
 use super::*;
 use crate::sqlite::DatabaseError;
 
@@ -223,7 +224,7 @@ async fn no_batch_is_acknowledged_into_a_file_that_was_overwritten_and_the_loss_
             };
             let items = if is_older { 35 } else { 30 };
             assert_eq!(next, if is_older { Seq(5) } else { Seq(4) });
-            let behind = counts(&journal, "behind");
+            let behind = journal.of("behind");
             assert_eq!(behind.pending.cast_unsigned() + behind.dropped(), items + 1);
             assert_eq!(journal.stats().unwrap().lost, behind.dropped());
             assert_eq!(journal.stats().unwrap().fault, None);
@@ -240,15 +241,18 @@ async fn a_file_that_was_touched_is_used_again_and_nothing_is_lost() {
     while journal.append(record(1), None).await.is_err() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(counts(&journal, "behind").pending, 31);
+    assert_eq!(journal.of("behind").pending, 31);
 }
 
 #[tokio::test]
 async fn a_reader_does_not_open_a_file_that_replaced_the_open_one() {
-    let journal = journal().await;
+    let names = ["alerts.db", "alerts.db-wal", "alerts.mark"];
+    let folder = files(&journal().await, &names);
+    let journal = open(&folder);
     journal.shared.readers.close_idle();
-    fs::rename(journal.path(), journal.path().with_extension("away")).unwrap();
-    fs::write(journal.path(), "another file").unwrap();
+    let path = folder.path().join(names[0]);
+    fs::rename(&path, path.with_extension("away")).unwrap();
+    fs::write(&path, "another file").unwrap();
     let ReadError::Unavailable { reason } = journal.read(Seq(1)).unwrap_err();
     assert!(reason.contains("was removed or replaced"), "{reason}");
 }

@@ -39,10 +39,6 @@ mod group_tests;
 #[cfg(test)]
 mod loss_tests;
 #[cfg(test)]
-mod model_tests;
-#[cfg(test)]
-mod replay_tests;
-#[cfg(test)]
 mod tests;
 
 use std::ops::RangeInclusive;
