@@ -422,30 +422,6 @@ impl PayloadSlot {
         Ok(Some(payload))
     }
 
-    /// Whether [`Self::prepare`] has something to do.
-    #[must_use]
-    pub fn needs_preparation(&self, rows: &RecordBatch) -> bool {
-        let is_wanted = self.is_shared.load(Relaxed) && self.pool.is_wanted.load(Relaxed);
-        // A small batch is encoded in less time than another thread needs to start.
-        is_wanted
-            && used_bytes(rows) > MAX_INLINE
-            && self.payload.try_lock().is_ok_and(|slot| slot.is_none())
-    }
-
-    /// Encodes a large batch before an exporter asks for it, if exporters have asked for those before.
-    pub fn prepare(self: &Arc<Self>, rows: &RecordBatch) {
-        if !self.needs_preparation(rows) {
-            return;
-        }
-        let mut slot = self.lock();
-        // Without memory, the exporter that asks is told.
-        if slot.is_none() && self.encode(rows, &mut slot).is_ok() {
-            // The pool locks other slots.
-            drop(slot);
-            self.pool.keep(self);
-        }
-    }
-
     /// As [`Self::of_batch`], if the batch is encoded already.
     #[must_use]
     pub fn encoded_before(&self) -> Option<Arc<BatchPayload>> {

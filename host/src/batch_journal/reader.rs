@@ -9,7 +9,6 @@ use super::{BatchJournal, ReadForm, ReadResult, read_ahead::ReadAhead};
 use crate::{
     batch::Seq,
     journal::{Commit, CommitQueue, Cursor, CursorError, Position, ReadError, StartFrom},
-    panics,
 };
 
 /// The pause after the second refused commit at a place.
@@ -79,16 +78,6 @@ impl JournalReader {
     /// Reads the batches from a sequence number on, for the next calls of [`Self::read`].
     pub fn read_ahead(&mut self, from: Seq) {
         self.ahead.start(&self.journal, from);
-    }
-
-    /// Prepares a batch that is read already for the processes of exporters, on another thread.
-    pub fn prepare(&self, seq: Seq) {
-        let batch = self.journal.cached(seq).or_else(|| self.ahead.batch(seq));
-        if let Some(batch) = batch.filter(|batch| batch.payload.needs_preparation(&batch.arrow)) {
-            drop(panics::spawn_blocking(move || {
-                batch.payload.prepare(&batch.arrow);
-            }));
-        }
     }
 
     /// Commits soon. Commits are made in order; several may share a transaction.

@@ -39,6 +39,8 @@ pub use status::{
     CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView, outcome_class,
 };
 
+#[cfg(test)]
+use crate::plugin::{CurrentProcess, PluginCounters, PluginLevel, SharedRedactor};
 use crate::{
     batch_journal::BatchJournal,
     config::{ExporterConfig, OnOverflow},
@@ -81,6 +83,39 @@ pub struct Delivery {
     task: JoinHandle<()>,
     /// Its sender is dropped when the task ends.
     ended: watch::Receiver<()>,
+}
+
+#[cfg(test)]
+impl DeliveryParts {
+    /// Of an exporter that no plugin offers.
+    pub(crate) fn without_plugin(
+        config: ExporterConfig,
+        journal: &Arc<BatchJournal>,
+        cursor: Cursor,
+        folder: &std::path::Path,
+    ) -> Self {
+        Self {
+            host: InstanceHost {
+                key: "exporter",
+                exporter: config.name.clone(),
+                state_dir: String::new(),
+                level: PluginLevel::Fixed(log::LevelFilter::Off),
+                redactor: SharedRedactor::default(),
+                counters: PluginCounters::default(),
+                process: CurrentProcess::default(),
+            },
+            config,
+            plugin: Err("no plugin offers it".to_owned()),
+            journal: Arc::clone(journal),
+            resend: None,
+            cursor,
+            marker: folder.join("call"),
+            suspects: Arc::new(Semaphore::new(1)),
+            journal_max_age: Duration::from_hours(72),
+            journal_max_bytes: 1 << 30,
+            paused: false,
+        }
+    }
 }
 
 impl Delivery {

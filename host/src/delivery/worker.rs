@@ -15,11 +15,11 @@ use tokio::{
 
 use super::{
     Command, DeliveryParts,
-    instances::{CallEvent, CallReturn, InstanceReadiness, Instances},
+    instances::{CallEvent, CallPermit, CallReturn, InstanceReadiness, Instances},
     limits::LimitChecker,
     outbox::SKIP,
     report::Reporter,
-    sender::{NextSend, Sender},
+    sender::{NextSend, OutgoingRequest, Sender},
     status::{State, Status, outcome_class},
 };
 use crate::{
@@ -193,15 +193,7 @@ impl Worker {
         self.wake = self.instances.next_tick();
         let head = *self.head.borrow();
         match self.sender.next(head).await {
-            NextSend::Send(request) => {
-                // A request of several batches is encoded as one, so to prepare each is of no use.
-                let is_whole_batch = request.request.is_whole_batch();
-                self.instances.export(request, permit);
-                self.sender.outbox().read_ahead();
-                if is_whole_batch {
-                    self.sender.outbox().prepare_next();
-                }
-            }
+            NextSend::Send(request) => self.export(request, permit).await,
             NextSend::CheckHealth => self.instances.check_health(permit),
             NextSend::WaitUntil(until) => self.wait_until(until),
             NextSend::Idle => {}
@@ -215,9 +207,16 @@ impl Worker {
             && let Some(permit) = self.instances.try_acquire()
             && let NextSend::Send(request) = self.sender.next_to_drain().await
         {
-            return self.instances.export(request, permit);
+            return self.export(request, permit).await;
         }
         self.instances.stop();
+    }
+
+    /// Makes a call, and prepares the next request while the call runs.
+    async fn export(&mut self, request: OutgoingRequest, permit: CallPermit) {
+        let group = request.payload.group();
+        self.instances.export(request, permit);
+        self.sender.prepare_after(group).await;
     }
 
     async fn on_call_event(&mut self, event: CallEvent) {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -25,7 +25,7 @@ use tokio::sync::oneshot::{
 
 use super::death::ProcessDeath;
 use crate::{
-    batch::{Header, ReadBatch},
+    batch::{BatchPayload, Header, ReadBatch},
     config::ExporterConfig,
 };
 
@@ -135,6 +135,8 @@ pub struct StoredRows {
     pub batch: ReadBatch,
     /// The first row in the batch, if the rows are consecutive rows of it.
     pub first_row: Option<usize>,
+    /// What was encoded ahead for this request alone.
+    pub(super) payload: OnceLock<Arc<BatchPayload>>,
 }
 
 /// Consecutive rows of one batch in a request.
@@ -148,21 +150,23 @@ pub struct RequestPart {
 }
 
 impl ExportRequest {
-    /// Whether it has all rows of one batch, and no others.
-    #[must_use]
-    pub fn is_whole_batch(&self) -> bool {
-        let stored = self.stored.as_ref();
-        stored.is_some_and(|StoredRows { batch, first_row }| {
-            first_row.is_some() && batch.arrow.num_rows() == self.arrow.num_rows()
-        })
-    }
-
     /// The one storage that all rows are of, if they are of one.
     #[must_use]
     pub fn storage_id(&self) -> Option<&str> {
         match &*self.parts {
             [part] => part.header.storage_id.as_deref(),
             _ => None,
+        }
+    }
+}
+
+impl StoredRows {
+    #[must_use]
+    pub fn new(batch: ReadBatch, first_row: Option<usize>) -> Self {
+        Self {
+            batch,
+            first_row,
+            payload: OnceLock::new(),
         }
     }
 }

@@ -34,7 +34,7 @@ pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, Plugins};
 pub use process::{
     CommandArgs, EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessRole, ProcessSource, RunnerArgs,
-    run_command, run_driver, run_exporter,
+    encode_ahead, run_command, run_driver, run_exporter,
 };
 pub use redactor::SharedRedactor;
 pub use restarts::{RestartReason, Restarts};

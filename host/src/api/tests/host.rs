@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
-    sync::{Semaphore, oneshot, watch},
+    sync::{oneshot, watch},
 };
 use ureq::http::{Request, Response};
 
@@ -45,10 +45,7 @@ use crate::{
     mappings::{InputMappingSets, InputMappings},
     memory::MemoryBudget,
     notification::MappingSet,
-    plugin::{
-        CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginLevel, PluginView,
-        SharedRedactor,
-    },
+    plugin::{PluginExporterView, PluginView},
     storages::{StorageParts, Storages},
 };
 
@@ -427,27 +424,8 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
         .open_cursor(EXPORTER, StartFrom::Now)
         .await;
     let exporters = ExporterSet::default();
-    let parts = DeliveryParts {
-        config: config.exporters.remove(0),
-        plugin: Err("no plugin offers it".to_owned()),
-        journal: Arc::clone(journal),
-        resend: None,
-        host: InstanceHost {
-            key: "exporter",
-            exporter: EXPORTER.to_owned(),
-            state_dir: String::new(),
-            level: PluginLevel::Fixed(log::LevelFilter::Off),
-            redactor: SharedRedactor::default(),
-            counters: PluginCounters::default(),
-            process: CurrentProcess::default(),
-        },
-        cursor: cursor.unwrap(),
-        marker: folder.join("call"),
-        suspects: Arc::new(Semaphore::new(1)),
-        journal_max_age: Duration::from_hours(72),
-        journal_max_bytes: 1 << 30,
-        paused: false,
-    };
+    let config = config.exporters.remove(0);
+    let parts = DeliveryParts::without_plugin(config, journal, cursor.unwrap(), folder);
     exporters.start(&parts, None);
     while exporters.get(EXPORTER).unwrap().status.view().state != State::Failed {
         tokio::task::yield_now().await;

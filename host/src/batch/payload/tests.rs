@@ -220,7 +220,7 @@ fn a_decoded_batch_is_the_memory_of_its_payload() {
 }
 
 #[test]
-fn a_backlog_has_few_files_and_the_next_batch_is_prepared_before_it_is_asked_for() {
+fn a_backlog_has_few_files_and_none_after_a_payload_that_no_exporter_asked_for() {
     let pool = pool(u64::MAX);
     let rows = points(50_000);
     encode(&shared_slot(&pool), &rows);
@@ -232,19 +232,9 @@ fn a_backlog_has_few_files_and_the_next_batch_is_prepared_before_it_is_asked_for
     let has_payload = |slot: &PayloadSlot| slot.lock().is_some();
     let ahead = backlog.iter().filter(|slot| has_payload(slot)).count();
     assert_eq!(ahead, MAX_AHEAD);
-    let next = &backlog[MAX_AHEAD];
-    assert!(next.needs_preparation(&rows));
-    next.prepare(&rows);
-    let before = pool.stats().encoded_batches;
-    assert!(!next.needs_preparation(&rows));
-    encode(next, &rows);
-    assert_eq!(pool.stats().encoded_batches, before);
-    // What is small, or not shared, is not worth another thread.
-    assert!(!shared_slot(&pool).needs_preparation(&points(1)));
-    assert!(!pool.slot().needs_preparation(&rows));
-    // No exporter has asked for a batch that was prepared: the next ones are not.
-    let last = &backlog[MAX_AHEAD + 1];
-    last.prepare(&rows);
-    last.release();
-    assert!(!last.needs_preparation(&rows));
+    // A place is free now, but exporters do not ask for payloads any more.
+    backlog[0].release();
+    let next = shared_slot(&pool);
+    pool.encode_record(rows, &next).unwrap();
+    assert!(!has_payload(&next));
 }

@@ -40,7 +40,7 @@ pub(super) struct BatchRows {
 }
 
 /// A batch and its pending rows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct InFlightBatch {
     batch: Arc<SelectedBatch>,
     pending: VecDeque<PendingRows>,
@@ -351,6 +351,11 @@ impl InFlightBatch {
         {
             pending.group = Some(to);
         }
+    }
+
+    /// Removes the pending rows of a group.
+    pub(super) fn remove_group(&mut self, group: SendGroup) {
+        self.pending.retain(|pending| pending.group != Some(group));
     }
 
     /// Moves the rows of a group into two halves: the first `left` rows, counted

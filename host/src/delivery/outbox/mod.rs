@@ -10,6 +10,7 @@ mod dead_letters;
 mod filter;
 mod in_flight;
 mod ordering;
+mod prepared;
 mod rows;
 mod selection;
 mod window;
@@ -20,9 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arrow_schema::ArrowError;
 use delfin_plugin_abi::OutcomeCode;
 
-pub(super) use rows::{RequestSize, RowResult, SendGroup};
+use prepared::PreparedRequest;
+pub(super) use rows::{RequestLimits, RequestSize, RowResult, SendGroup};
 pub(super) use selection::RowSelection;
 use window::{NextRows, RowCommit, Window};
 
@@ -66,7 +69,10 @@ pub(super) struct Outbox {
     plugin_version: String,
     reporter: Reporter,
     reader: JournalReader,
+    form: ReadForm,
     window: Window,
+    /// What is probably sent next.
+    prepared: Option<PreparedRequest>,
     /// Whether dead letters were opened since this was asked last.
     opened_dead_letters: bool,
     /// Whether a commit became durable since this was asked last.
@@ -86,11 +92,13 @@ impl Outbox {
             plugin_version: plugin.map_or_else(|_| String::new(), |plugin| plugin.version.clone()),
             reporter,
             reader: JournalReader::new(&parts.journal, &config.name, config.start_from, form),
+            form,
             window: Window::new(
                 parts.cursor.clone(),
                 parts.journal.clock().clone(),
                 Arc::clone(parts.journal.memory()),
             ),
+            prepared: None,
             opened_dead_letters: false,
             has_progressed: false,
         }
@@ -128,12 +136,11 @@ impl Outbox {
         std::mem::take(&mut self.has_progressed)
     }
 
-    /// The next request of at most this size. Reads records until the request is
-    /// full or the journal ends. Rows that are no longer `wanted` are committed as
-    /// filtered.
+    /// The next request. Reads records until the request is full or the journal ends. Rows that
+    /// are no longer `wanted` are committed as filtered.
     pub(super) async fn next_request(
         &mut self,
-        size: RequestSize,
+        limits: RequestLimits,
         linger: Duration,
         wanted: WantedRows<'_>,
     ) -> NextRequest {
@@ -141,14 +148,14 @@ impl Outbox {
             return NextRequest::WaitUntil(until);
         }
         loop {
-            self.fill(size).await;
+            self.fill(limits).await;
             let superseded = self.window.restrict(|batch| wanted(batch));
             if superseded.commit.filtered > 0 {
                 self.commit(superseded).await;
                 continue;
             }
-            match self.window.next_rows(size, self.config.ordering, linger) {
-                NextRows::Send(selection) => match selection.request() {
+            match self.window.next_rows(limits, self.config.ordering, linger) {
+                NextRows::Send(selection) => match self.make_request(&selection).await {
                     Ok(request) => return NextRequest::Send(selection, request),
                     Err(error) => self.on_oversized(&selection, &error.to_string()).await,
                 },
@@ -158,6 +165,23 @@ impl Outbox {
         }
     }
 
+    /// Prepares the request after that of a group, and reads ahead, while a call runs.
+    ///
+    /// Each record must add rows: those that are filtered as a whole would be committed one by one,
+    /// ahead of the cursor.
+    pub(super) async fn prepare_after(&mut self, group: SendGroup, limits: RequestLimits) {
+        let mut before = None;
+        while before != Some(self.window.unsent()) && self.window.has_room(limits) {
+            before = Some(self.window.unsent());
+            if !self.read().await {
+                break;
+            }
+        }
+        let next = self.window.rows_after(group, limits, self.config.ordering);
+        self.prepared = next.map(|selection| PreparedRequest::start(selection, self.form));
+        self.reader.read_ahead(self.window.next());
+    }
+
     /// Reads one record ahead, so that the age of the oldest pending batch is
     /// known while no instance can take it.
     pub(super) async fn look_ahead(&mut self) {
@@ -165,16 +189,6 @@ impl Outbox {
             self.read().await;
         }
         self.show_oldest();
-    }
-
-    /// Reads the records for the next request while a call runs.
-    pub(super) fn read_ahead(&mut self) {
-        self.reader.read_ahead(self.window.next());
-    }
-
-    /// Prepares the next batch while a call runs, so that the next request does not wait for it.
-    pub(super) fn prepare_next(&self) {
-        self.reader.prepare(self.window.next());
     }
 
     /// Commits rows of a request by their results.
@@ -330,11 +344,23 @@ impl Outbox {
         }
     }
 
-    /// Reads records until a request of this size is full, or the journal ends.
-    async fn fill(&mut self, size: RequestSize) {
+    /// The request for rows, which may be prepared.
+    async fn make_request(
+        &mut self,
+        selection: &RowSelection,
+    ) -> Result<ExportRequest, ArrowError> {
+        let made = match self.prepared.take() {
+            Some(prepared) => prepared.take(selection).await,
+            None => None,
+        };
+        made.unwrap_or_else(|| selection.request())
+    }
+
+    /// Reads records until a request is full, or the journal ends.
+    async fn fill(&mut self, limits: RequestLimits) {
         let exporter = self.reporter.exporter();
         self.reader.journal().advance(exporter, self.window.first());
-        while self.window.has_room(size) {
+        while self.window.has_room(limits) {
             if !self.read().await {
                 break;
             }
@@ -447,6 +473,9 @@ impl Outbox {
         status.update(|status| status.oldest_pending_ms = accepted_ms);
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 fn drop_items(commit: &mut Commit, limit: &str, items: u64) {
     commit.dropped.push(DroppedItems {

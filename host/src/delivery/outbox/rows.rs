@@ -13,6 +13,15 @@ pub(in crate::delivery) struct RequestSize {
     pub(in crate::delivery) bytes: u64,
 }
 
+/// How much goes into the next request.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::delivery) struct RequestLimits {
+    /// At most so much of one batch.
+    pub(in crate::delivery) batch: RequestSize,
+    /// At most so much of several batches.
+    pub(in crate::delivery) merged: RequestSize,
+}
+
 /// Consecutive rows that are not committed, and their group once they were sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PendingRows {

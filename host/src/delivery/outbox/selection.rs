@@ -1,6 +1,6 @@
 //! The rows of one request, and where they are in the journal.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use arrow_schema::ArrowError;
 use delfin_plugin_api::Origin;
@@ -35,6 +35,22 @@ impl RowSelection {
             first_attempt_ms,
             parts,
         }
+    }
+
+    /// Whether it has the same rows as another one.
+    pub(super) fn has_rows_of(&self, other: &Self) -> bool {
+        let is_same = |one: &BatchRows, other: &BatchRows| {
+            Arc::ptr_eq(&one.batch, &other.batch) && one.rows == other.rows
+        };
+        let parts = self.parts.iter().zip(&other.parts);
+        self.parts.len() == other.parts.len()
+            && parts.into_iter().all(|(one, other)| is_same(one, other))
+    }
+
+    /// The records that it has rows of.
+    #[cfg(test)]
+    pub(super) fn seqs(&self) -> impl Iterator<Item = u64> {
+        self.parts.iter().map(|part| part.batch.stored.seq.0)
     }
 
     pub(in crate::delivery) fn rows(&self) -> usize {
@@ -118,10 +134,8 @@ impl RowSelection {
 
     fn stored(&self) -> Option<StoredRows> {
         let first = self.parts.first()?;
-        Some(StoredRows {
-            batch: first.batch.stored.clone(),
-            first_row: first.consecutive_from().filter(|_| self.parts.len() == 1),
-        })
+        let first_row = first.consecutive_from().filter(|_| self.parts.len() == 1);
+        Some(StoredRows::new(first.batch.stored.clone(), first_row))
     }
 
     fn headers(&self) -> impl Iterator<Item = &Header> {

@@ -17,7 +17,7 @@ use std::{
 use super::{
     in_flight::{BatchRows, InFlightBatch},
     ordering::OrderingGuard,
-    rows::{RequestSize, RowResult, SendGroup},
+    rows::{RequestLimits, RequestSize, RowResult, SendGroup},
     selection::RowSelection,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The most in-flight batches of an exporter. Their memory is limited, too.
-const MAX_BATCHES: usize = 1024;
+const MAX_BATCHES: usize = 2048;
 
 /// The attempts of a group so far.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ pub(super) struct RowCommit {
     committed: Vec<BatchRows>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Window {
     /// In the order of the journal. The first one has pending rows.
     batches: VecDeque<InFlightBatch>,
@@ -151,12 +151,17 @@ impl Window {
         self.batches.front().map(InFlightBatch::stored)
     }
 
-    /// Whether to read another record, to fill a request of this size. One batch is always read.
-    pub(super) fn has_room(&self, size: RequestSize) -> bool {
+    /// The pending rows that were never sent.
+    pub(super) fn unsent(&self) -> RequestSize {
+        self.size.unsent
+    }
+
+    /// Whether to read another record, to fill a request. One batch is always read.
+    pub(super) fn has_room(&self, limits: RequestLimits) -> bool {
         debug_assert_eq!(self.size, self.counted());
         let is_full = self.batches.len() >= MAX_BATCHES
             || !self.memory.has_room_for_exporter(self.size.bytes);
-        self.batches.is_empty() || (self.size.unsent.is_below(size) && !is_full)
+        self.batches.is_empty() || (self.size.unsent.is_below(limits.merged) && !is_full)
     }
 
     /// Adds a batch and the rows of it that are sent; `None`: all rows.
@@ -182,7 +187,7 @@ impl Window {
         self.batches.push_back(batch);
     }
 
-    /// Chooses the rows of the next request, of at most this size.
+    /// Chooses the rows of the next request.
     ///
     /// Goes through the pending rows in the order of the journal and takes the
     /// first range that may be sent. A range that waits for its backoff makes the
@@ -191,7 +196,7 @@ impl Window {
     /// starts a group and is merged with the ranges that follow it.
     pub(super) fn next_rows(
         &mut self,
-        size: RequestSize,
+        limits: RequestLimits,
         ordering: DeliveryOrder,
         linger: Duration,
     ) -> NextRows {
@@ -216,16 +221,37 @@ impl Window {
                     self.keep_sendable(group, at, guard);
                     return NextRows::Send(self.select(group));
                 }
-                if let Some(until) = self.lingers_until(at, now, size, linger) {
+                if let Some(until) = self.lingers_until(at, now, limits.merged, linger) {
                     let until = soonest.map_or(until, |soonest| soonest.min(until));
                     return NextRows::WaitUntil(until);
                 }
-                let group = self.new_request(at, index, size, &mut guard);
+                let group = self.new_request(at, index, limits, &mut guard);
                 self.size = self.counted();
                 return NextRows::Send(self.select(group));
             }
         }
         soonest.map_or(NextRows::Empty, NextRows::WaitUntil)
+    }
+
+    /// The rows of the request after that of a group, if all rows of the group are delivered; `None`
+    /// if the request can still get more rows.
+    pub(super) fn rows_after(
+        &self,
+        group: SendGroup,
+        limits: RequestLimits,
+        ordering: DeliveryOrder,
+    ) -> Option<RowSelection> {
+        if self.size.unsent.is_below(limits.merged) {
+            return None;
+        }
+        let mut later = self.clone();
+        for batch in &mut later.batches {
+            batch.remove_group(group);
+        }
+        match later.next_rows(limits, ordering, Duration::ZERO) {
+            NextRows::Send(selection) => Some(selection),
+            NextRows::WaitUntil(_) | NextRows::Empty => None,
+        }
     }
 
     /// Commits rows of a request. Rows that were committed since they were sent
@@ -245,16 +271,16 @@ impl Window {
                 continue;
             }
             for part in selection.locate(rows) {
-                // After damage, a new batch can have the sequence number of a lost one.
                 let sent = &part.batch.stored;
+                let at = self
+                    .batches
+                    .partition_point(|batch| batch.stored().seq < sent.seq);
+                // After damage, a new batch can have the sequence number of a lost one.
                 let is_same = |stored: &StoredBatch| {
                     stored.seq == sent.seq && stored.header.batch_id == sent.header.batch_id
                 };
-                if let Some(batch) = self
-                    .batches
-                    .iter_mut()
-                    .find(|batch| is_same(batch.stored()))
-                {
+                let found = self.batches.get_mut(at);
+                if let Some(batch) = found.filter(|batch| is_same(batch.stored())) {
                     commit.remove(batch, &part, result, attempts);
                 }
             }
@@ -462,13 +488,13 @@ impl Window {
     }
 
     /// Makes a group of rows that were never sent: starts with one pending range,
-    /// cut to the size of a request, and adds the ranges that follow it while they
+    /// cut to the limit of one batch, and adds the ranges that follow it while they
     /// fit, are not held back and have the same schema and origin.
     fn new_request(
         &mut self,
         at: usize,
         index: usize,
-        size: RequestSize,
+        limits: RequestLimits,
         guard: &mut OrderingGuard,
     ) -> SendGroup {
         let group = self.new_group(AttemptState {
@@ -476,8 +502,8 @@ impl Window {
             first_ms: now_ms(),
             not_before: None,
         });
-        let mut room = size;
-        self.batches[at].cut(index, size);
+        let mut room = limits.merged;
+        self.batches[at].cut(index, limits.batch);
         self.batches[at].assign(index, group, &mut room, true);
         // A batch without rows is alone in its request.
         if self.batches[at].pending_rows(index).rows.is_empty() {

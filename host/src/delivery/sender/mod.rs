@@ -24,7 +24,7 @@ use super::{
     DeliveryParts,
     circuit_breaker::Circuit,
     fatal_rows::{FatalAction, FatalRows},
-    outbox::{NextRequest, Outbox, RowResult, RowSelection},
+    outbox::{NextRequest, Outbox, RowResult, RowSelection, SendGroup},
     report::{LOG, Reporter},
     resend::ResendSchedule,
     status::{State, class},
@@ -100,6 +100,14 @@ impl RequestPayload {
             Self::Rows(selection) => selection.attempt,
             Self::DeadLetter(sent) => u32::try_from(sent.attempt).unwrap_or(u32::MAX),
             Self::ActiveAlerts => 1,
+        }
+    }
+
+    /// The group of its rows, if they are of the journal.
+    pub(super) fn group(&self) -> Option<SendGroup> {
+        match self {
+            Self::Rows(selection) => Some(selection.group),
+            Self::DeadLetter(_) | Self::ActiveAlerts => None,
         }
     }
 
@@ -189,6 +197,14 @@ impl Sender {
         self.next_rows(Duration::ZERO).await
     }
 
+    /// Prepares the request after one that is sent now, if that is about rows of the journal.
+    pub(super) async fn prepare_after(&mut self, sent: Option<SendGroup>) {
+        if let Some(group) = sent {
+            let limits = self.pacing.limits();
+            self.outbox.prepare_after(group, limits).await;
+        }
+    }
+
     /// Acts on the result of a request.
     pub(super) async fn on_result(
         &mut self,
@@ -224,10 +240,10 @@ impl Sender {
     }
 
     async fn next_rows(&mut self, linger: Duration) -> NextSend {
-        let size = self.pacing.max_size();
+        let limits = self.pacing.limits();
         let resend = &self.resend;
         let wanted = |batch: &_| resend.wanted_rows(batch);
-        match self.outbox.next_request(size, linger, &wanted).await {
+        match self.outbox.next_request(limits, linger, &wanted).await {
             NextRequest::Send(selection, request) => send(RequestPayload::Rows(selection), request),
             NextRequest::WaitUntil(until) => NextSend::WaitUntil(until),
             NextRequest::Empty => NextSend::Idle,

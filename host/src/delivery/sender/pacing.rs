@@ -10,15 +10,20 @@ use crate::{
     delivery::{
         backoff,
         circuit_breaker::{Circuit, CircuitBreaker},
-        outbox::RequestSize,
+        outbox::{RequestLimits, RequestSize},
     },
 };
+
+/// Small batches become requests up to this size, unless they are to wait for more: a larger request
+/// costs more memory, and its receiver waits longer for it.
+const MERGED_BYTES: u64 = 2 << 20;
 
 /// The circuit breaker, the backoff and the request size of one receiver.
 pub(super) struct Pacing {
     retry: RetryConfig,
     breaker: CircuitBreaker,
     sizing: Sizing,
+    merged_bytes: u64,
 }
 
 impl Pacing {
@@ -27,6 +32,11 @@ impl Pacing {
             retry: config.retry.clone(),
             breaker: CircuitBreaker::new(config.circuit_breaker.failure_threshold),
             sizing: Sizing::new(&config.batch, declared_max_points),
+            merged_bytes: if config.batch.linger.is_zero() {
+                MERGED_BYTES
+            } else {
+                u64::MAX
+            },
         }
     }
 
@@ -44,8 +54,13 @@ impl Pacing {
         self.breaker.failures()
     }
 
-    pub(super) fn max_size(&mut self) -> RequestSize {
-        self.sizing.max(Instant::now())
+    pub(super) fn limits(&mut self) -> RequestLimits {
+        let batch = self.sizing.max(Instant::now());
+        let merged = RequestSize {
+            bytes: batch.bytes.min(self.merged_bytes),
+            ..batch
+        };
+        RequestLimits { batch, merged }
     }
 
     pub(super) fn on_too_large(&mut self, items: u64) {

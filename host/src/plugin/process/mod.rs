@@ -50,6 +50,7 @@ pub(super) use dialogue::{Dialogue, ProcessEnd};
 pub(super) use incoming::check_version;
 pub(super) use link::Link;
 use payload::PayloadForm;
+pub use payload::encode_ahead;
 pub(super) use runtime::runtime;
 pub(super) use supervisor::supervise;
 pub(super) use wire::log_level;

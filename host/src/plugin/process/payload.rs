@@ -58,24 +58,32 @@ pub(super) async fn encode(
     encoded.map_err(io::Error::other)?
 }
 
+/// Encodes the rows of a request before it is sent to a process that can receive descriptors.
+pub fn encode_ahead(request: &ExportRequest) {
+    // Without memory or a descriptor, the call is told.
+    drop(encode_shared(request));
+}
+
 fn encoded_before(request: &ExportRequest, form: PayloadForm) -> Option<EncodedRequest> {
     if form == PayloadForm::Inline {
         return None;
     }
-    let StoredRows { batch, first_row } = request.stored.as_ref()?;
-    let payload = batch.payload.encoded_before()?;
-    if form == PayloadForm::Sealed && !payload.is_sealed() {
-        return None;
-    }
-    Some(EncodedRequest {
-        payload,
-        rows: rows_of(request, batch, (*first_row)?),
-    })
+    let stored = request.stored.as_ref()?;
+    let StoredRows { batch, .. } = stored;
+    let encoded = match stored.payload.get() {
+        Some(payload) => of_request(Arc::clone(payload)),
+        None => EncodedRequest {
+            payload: batch.payload.encoded_before()?,
+            rows: rows_of(request, batch, stored.first_row?),
+        },
+    };
+    (form == PayloadForm::File || encoded.payload.is_sealed()).then_some(encoded)
 }
 
 fn encode_here(request: &ExportRequest, form: PayloadForm) -> io::Result<EncodedRequest> {
     if form == PayloadForm::Inline {
-        return BatchPayload::encode_inline(&request.arrow).map(of_request);
+        let payload = BatchPayload::encode_inline(&request.arrow)?;
+        return Ok(of_request(Arc::new(payload)));
     }
     let encoded = encode_shared(request)?;
     if form == PayloadForm::Sealed {
@@ -85,15 +93,23 @@ fn encode_here(request: &ExportRequest, form: PayloadForm) -> io::Result<Encoded
 }
 
 fn encode_shared(request: &ExportRequest) -> io::Result<EncodedRequest> {
-    let Some(StoredRows { batch, first_row }) = &request.stored else {
-        return BatchPayload::encode(&request.arrow).map(of_request);
+    let Some(stored) = &request.stored else {
+        let payload = BatchPayload::encode(&request.arrow)?;
+        return Ok(of_request(Arc::new(payload)));
     };
-    let shared = match first_row {
-        Some(first_row) => batch.payload.of_batch(&batch.arrow)?.zip(Some(*first_row)),
+    let StoredRows { batch, .. } = stored;
+    let shared = match stored.first_row {
+        Some(first_row) => batch.payload.of_batch(&batch.arrow)?.zip(Some(first_row)),
         None => None,
     };
     let Some((payload, first_row)) = shared else {
-        return batch.payload.of_request(&request.arrow).map(of_request);
+        let payload = match stored.payload.get() {
+            Some(payload) => Arc::clone(payload),
+            None => Arc::new(batch.payload.of_request(&request.arrow)?),
+        };
+        return Ok(of_request(Arc::clone(
+            stored.payload.get_or_init(|| payload),
+        )));
     };
     Ok(EncodedRequest {
         payload,
@@ -107,9 +123,9 @@ fn rows_of(request: &ExportRequest, batch: &StoredBatch, first_row: usize) -> Op
     (rows < batch.arrow.num_rows()).then_some([first_row as u64, rows as u64])
 }
 
-fn of_request(payload: BatchPayload) -> EncodedRequest {
+fn of_request(payload: Arc<BatchPayload>) -> EncodedRequest {
     EncodedRequest {
-        payload: Arc::new(payload),
+        payload,
         rows: None,
     }
 }

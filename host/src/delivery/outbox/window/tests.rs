@@ -67,9 +67,17 @@ fn cursor(next: Position, ahead: Vec<RowSpan>) -> Cursor {
 }
 
 fn next_selection(window: &mut Window, size: RequestSize) -> Option<RowSelection> {
-    match window.next_rows(size, DeliveryOrder::PerKey, Duration::ZERO) {
+    match window.next_rows(limits(size), DeliveryOrder::PerKey, Duration::ZERO) {
         NextRows::Send(selection) => Some(selection),
         NextRows::WaitUntil(_) | NextRows::Empty => None,
+    }
+}
+
+/// The same for one batch and for several.
+fn limits(size: RequestSize) -> RequestLimits {
+    RequestLimits {
+        batch: size,
+        merged: size,
     }
 }
 
@@ -109,6 +117,48 @@ fn small_batches_share_a_request_and_large_ones_are_cut() {
         [vec!["1/0", "1/1", "2/0"], vec!["3/0", "3/1"], vec!["3/2"]]
     );
     assert_eq!(window.position(), Position::at(Seq(4)));
+}
+
+#[test]
+fn small_batches_are_merged_up_to_their_own_limit_and_a_large_one_is_not_cut_there() {
+    let mut window = window(1);
+    for (seq, points) in [(1, 1), (2, 1), (3, 1), (4, 5), (5, 1)] {
+        window.push(record(seq, Some(1), &vec![1; points]), None);
+    }
+    let limits = RequestLimits {
+        batch: ROOM,
+        merged: RequestSize { items: 2, ..ROOM },
+    };
+    let mut items = Vec::new();
+    while let NextRows::Send(selection) =
+        window.next_rows(limits, DeliveryOrder::PerKey, Duration::ZERO)
+    {
+        items.push(selection.items());
+        window.commit(&selection, &all(&selection, RowResult::Delivered));
+    }
+    assert_eq!(items, [2, 1, 5, 1]);
+}
+
+#[test]
+fn the_next_request_is_known_during_a_call_once_it_is_full() {
+    let mut window = window(1);
+    let two = RequestSize { items: 2, ..ROOM };
+    let after = |window: &Window, group| {
+        let next = window.rows_after(group, limits(two), DeliveryOrder::PerKey);
+        next.map(|selection| sent(&selection))
+    };
+    window.push(record(1, Some(1), &[1, 1]), None);
+    let first = next_selection(&mut window, two).unwrap();
+    window.push(record(2, Some(1), &[1]), None);
+    assert_eq!(after(&window, first.group), None, "it may get another row");
+    window.push(record(3, Some(1), &[1]), None);
+    let next = vec!["2/0".to_owned(), "3/0".to_owned()];
+    assert_eq!(after(&window, first.group), Some(next.clone()));
+    // Another outcome has other rows sent next.
+    let retried = next_selection(&mut window, two).unwrap();
+    assert_eq!((sent(&retried), retried.attempt), (sent(&first), 2));
+    window.commit(&retried, &all(&retried, RowResult::Delivered));
+    assert_eq!(sent(&next_selection(&mut window, two).unwrap()), next);
 }
 
 #[test]
@@ -356,14 +406,21 @@ proptest! {
             }
         }
         let mut ends = ends.into_iter();
-        let size = RequestSize { items: room, ..ROOM };
+        let limits = limits(RequestSize { items: room, ..ROOM });
+        let mut expected: Option<RowSelection> = None;
         loop {
             let end = ends.next().unwrap_or(End::Delivered);
-            let selection = match window.next_rows(size, DeliveryOrder::PerKey, Duration::ZERO) {
+            let selection = match window.next_rows(limits, DeliveryOrder::PerKey, Duration::ZERO) {
                 NextRows::Send(selection) => selection,
                 NextRows::WaitUntil(_) => { window.retry_now(); continue; }
                 NextRows::Empty => break,
             };
+            if let Some(expected) = expected.take() {
+                prop_assert!(expected.has_rows_of(&selection), "{expected:?} {selection:?}");
+            }
+            if matches!(end, End::Delivered | End::Rejected) {
+                expected = window.rows_after(selection.group, limits, DeliveryOrder::PerKey);
+            }
             let rows = selection.rows();
             let results = match end {
                 End::Delivered => vec![(0..rows, RowResult::Delivered)],
