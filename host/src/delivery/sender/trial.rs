@@ -16,7 +16,7 @@ use crate::delivery::circuit_breaker::Circuit;
 const MAX_FAILURES: u32 = 3;
 
 /// How often the health is probed while rows wait.
-const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct ReceiverTrial {
