@@ -1,7 +1,8 @@
 //! The memory of batches on their way through the host, and its limit `memory.max`.
 //!
 //! Half of the memory is for requests and half for exporters, so that neither waits for the other.
-//! Decoded batches that no exporter uses take what both leave, and give it back when it is needed.
+//! Decoded batches that no exporter uses take a quarter of it at most, and give it
+//! back when it is needed.
 //! Three things may go beyond the limit, so that everything makes progress: one request at a time, the
 //! one batch that each exporter may always have, and a single allocation that is already made.
 //!
@@ -106,6 +107,13 @@ impl MemoryBudget {
     #[must_use]
     pub fn share(&self) -> u64 {
         self.limit / 2
+    }
+
+    /// Whether batches that no exporter uses have more than a quarter of the memory: exporters that lag by
+    /// more read their batches from the journal, and those that keep up need little.
+    #[must_use]
+    pub fn is_cache_full(&self) -> bool {
+        self.lock().cache > self.limit / 4
     }
 
     /// The bytes that are used for something.

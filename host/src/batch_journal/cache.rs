@@ -75,6 +75,7 @@ impl BatchCache {
         let replaced = batches.insert(batch.seq, Arc::clone(&batch));
         drop(batches);
         release(replaced);
+        self.trim();
         batch
     }
 
@@ -107,6 +108,13 @@ impl BatchCache {
         // The memory is freed after the lock is released.
         drop(batches);
         release(evicted);
+    }
+
+    /// Releases the oldest batches beyond the memory of caches, but not the newest one.
+    fn trim(&self) {
+        while self.payloads.budget().is_cache_full() && self.lock().len() > 1 {
+            self.release_one();
+        }
     }
 
     pub(super) fn clear(&self) {
@@ -223,7 +231,7 @@ mod tests {
     fn the_oldest_batches_and_their_payloads_give_their_memory_back() {
         let one = batch(1, &BatchCache::new(&MemoryBudget::new(u64::MAX)));
         let size = one.held_bytes();
-        let budget = MemoryBudget::new(6 * size);
+        let budget = MemoryBudget::new(16 * size);
         let cache = BatchCache::new(&budget);
         let batches: Vec<_> = (1..=3)
             .map(|seq| cache.insert(batch(seq, &cache)))
@@ -231,14 +239,16 @@ mod tests {
         let payload = |batch: &StoredBatch| batch.payload.of_batch(&batch.arrow).unwrap();
         assert!(batches.iter().all(|batch| payload(batch).is_some()));
         let seqs = || cache.lock().keys().map(|seq| seq.0).collect::<Vec<_>>();
-        assert_eq!(seqs(), [2, 3]);
-        assert!(payload(&batches[0]).is_none());
+        assert_eq!(seqs(), [1, 2, 3]);
         drop(batches);
+        // With their payloads, they have more than a quarter of the memory.
+        cache.insert(batch(4, &cache));
+        assert_eq!(seqs(), [3, 4]);
         let used = budget.used(MemoryPart::Cache);
-        assert!(used > 3 * size && used <= 5 * size, "{used} of {size}");
+        assert!(used > 3 * size && used <= 4 * size, "{used} of {size}");
         let mut request = RequestBytes::new(&budget);
-        assert!(request.resize(2 * size, 2 * size));
-        assert_eq!(seqs(), [3]);
+        assert!(request.resize(13 * size, 13 * size));
+        assert_eq!(seqs(), [4]);
     }
 
     #[test]
