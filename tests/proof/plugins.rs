@@ -155,10 +155,10 @@ fn an_exporter_that_crashes_the_host_three_times_is_quarantined_and_the_others_r
     producer.send(&host, 10);
     wait_for_the_others(&testbed, &host);
 
-    // An operator has repaired the plugin, and reloads.
+    // An operator has repaired what the plugin needs, and lets it try again.
     testbed.script(SCRIPTED, "deliver");
-    let reload = testbed.setup.run(&["reload", "--host", host.url()]);
-    let _ = reload.expect_exit(0);
+    let resumed = ["exporters", "resume", SCRIPTED, "--host", host.url()];
+    let _ = testbed.setup.run(&resumed).expect_exit(0);
     accounting::assert_all_delivered(&testbed, &host, &producer);
 }
 

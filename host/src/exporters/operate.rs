@@ -67,7 +67,7 @@ impl Reloader {
         Ok(())
     }
 
-    /// Ends the pause of an exporter, and lets it try again now.
+    /// Ends the pause of an exporter, and lets it try again now, also to open its library.
     ///
     /// # Errors
     ///
@@ -77,6 +77,8 @@ impl Reloader {
         let exporter = self.running(name)?;
         pause_marks(&applied).remove(name)?;
         exporter.unpause().await;
+        drop(applied);
+        self.reopen_library_of(name).await;
         Ok(())
     }
 

@@ -44,10 +44,16 @@ impl Reloader {
                 },
             }
             for exporter in unopened {
-                if let Err(error) = self.reopen(&exporter).await {
-                    log::error!(exporter = exporter.name, error:%; "exporter cannot be started");
-                }
+                self.reopen(&exporter).await;
             }
+        }
+    }
+
+    /// Tries again now, if the library of the exporter did not open.
+    pub(super) async fn reopen_library_of(&self, name: &str) {
+        let unopened = self.unopened().await;
+        if let Some(exporter) = unopened.iter().find(|one| one.name == name) {
+            self.reopen(exporter).await;
         }
     }
 
@@ -62,7 +68,13 @@ impl Reloader {
         exporters.filter(is_unopened).cloned().collect()
     }
 
-    async fn reopen(&self, exporter: &ExporterConfig) -> Result<(), ExporterStartError> {
+    async fn reopen(&self, exporter: &ExporterConfig) {
+        if let Err(error) = self.try_reopen(exporter).await {
+            log::error!(exporter = exporter.name, error:%; "exporter cannot be started");
+        }
+    }
+
+    async fn try_reopen(&self, exporter: &ExporterConfig) -> Result<(), ExporterStartError> {
         let config = self.applied().await.config.clone();
         // Without the lock: a library that hangs delays no reload.
         let opened = block_in_place(|| {

@@ -76,7 +76,7 @@ impl CrashGuard {
         (self.crashes >= MAX_CRASHES).then(|| {
             format!(
                 "the host crashed {} times in its calls, the last time with `{}` (look at that batch with \
-                 `dead-letters` or in the log, replace the plugin, then reload)",
+                 `dead-letters` or in the log, replace the plugin, then reload; `exporters resume` tries this one again)",
                 self.crashes, self.suspect_call
             )
         })

@@ -315,13 +315,14 @@ impl Instances {
         self.caller.clear();
     }
 
-    /// A person has acted: creates an instance again, also after a quarantine.
+    /// A person has acted: creates an instance again, also after a quarantine. A plugin that was not opened
+    /// is no longer under suspicion, so that it can be.
     pub(super) fn resume(&mut self) {
         if self.reporter.status().view().state == State::Quarantined {
             self.caller.abandon();
         }
         if self.plugin.is_err() {
-            return;
+            return self.caller.clear();
         }
         if self.lifecycle == Lifecycle::Disabled {
             self.caller.clear();
