@@ -330,7 +330,7 @@ impl Outbox {
         match self.reader.recover(&error).await {
             Ok(None) => {}
             Ok(Some(cursor)) => {
-                log::error!(target: LOG, exporter = self.reporter.exporter(); "the journal refused a commit, its rows are delivered again: {error}");
+                log::warn!(target: LOG, exporter = self.reporter.exporter(); "the journal refused a commit, its rows are delivered again: {error}");
                 self.window.reset(cursor);
             }
             Err(error) => self.reporter.failed(State::Retrying, &error.to_string()),
