@@ -40,7 +40,7 @@
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
 //! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a
 //! server; `files` writes files that are durable; `json` writes rows, `arrow_stream` their columns, and `message` writes payloads of messages; [`prometheus`] names series; `protobuf` writes
-//! messages of Protocol Buffers; [`workers`] sends requests at the same time, and [`limiter`] spreads them over time; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets;
+//! messages of Protocol Buffers; [`workers`] sends requests at the same time, and [`limiter`] spreads them over time; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets, and [`credentials`] warns of those that are sent unencrypted;
 //! [`text`] shortens texts; `bench` is the frame of benchmarks of encoders.
 
 #![warn(missing_docs)]
@@ -54,6 +54,7 @@ mod bridge;
 #[cfg(feature = "connections")]
 pub mod connections;
 mod context;
+pub mod credentials;
 #[cfg(feature = "driver")]
 pub mod driver;
 mod export;
@@ -92,7 +93,6 @@ pub mod text;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
-#[cfg(any(feature = "http-client", feature = "stream"))]
 pub mod unreachable;
 pub mod workers;
 

@@ -63,7 +63,7 @@ use crate::quantity::parse_duration;
 const FLAG: &str = "write true or false";
 const DURATION: &str = "write `5m`, `90s` or `1h30m`, more than 0";
 const PORT: &str = "write a number from 0 to 65535";
-const TEXT: &str = "write a text in quotes";
+const TEXT: &str = "write a text in quotes that is not empty";
 
 /// The mistakes in an exporter's settings, separated by `; `.
 #[derive(Debug, thiserror::Error)]
@@ -348,9 +348,9 @@ mod tests {
         assert_eq!(
             mistakes.into_result(()).unwrap_err().to_string(),
             "`url` is missing (write an address); \
-             `name` cannot be `\"\"` (write a text in quotes); \
+             `name` cannot be `\"\"` (write a text in quotes that is not empty); \
              `port` cannot be `\"70000\"` (write a number from 0 to 65535); \
-             `password` has a wrong value (write a text in quotes)"
+             `password` has a wrong value (write a text in quotes that is not empty)"
         );
         let secret = Mistakes::default().secret("password", Some(json!("hunter2")));
         assert_eq!(format!("{secret:?}"), "Some(***)");

@@ -69,7 +69,7 @@ class SettingsTest(unittest.TestCase):
             "`nme` is not a setting (known settings: `url`, `password`, `timeout`, `port`, `ratio`, "
             "`mode`, `hosts`, `labels`, `tls`, `class`); "
             "`url` is missing (write an address); "
-            "`password` has a wrong value (write a text in quotes); "
+            "`password` has a wrong value (write a text in quotes that is not empty); "
             "`port` cannot be `70000` (write 1 to 65535); "
             '`mode` cannot be `"slow"` (write one of `fast`, `safe`); '
             "`tls.verfy` is not a setting (known settings: `verify`)",

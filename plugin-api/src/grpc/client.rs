@@ -12,10 +12,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::{
-    client::conn::http2::{self, SendRequest},
-    header::HeaderValue,
-};
+use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::JoinHandle;
 
@@ -26,7 +23,7 @@ use super::{
 };
 use crate::{
     Failure, Host,
-    http::{ErrorKind, RequestError},
+    http::{AccessToken, ErrorKind, RequestError},
     runtime::AsyncRuntime,
 };
 
@@ -71,7 +68,7 @@ impl GrpcClient {
         let Some(tokens) = &self.endpoint.tokens else {
             return self.call_with(request, None, time);
         };
-        let attempt = |token: Option<&HeaderValue>, time| Ok(self.call_with(request, token, time));
+        let attempt = |token: Option<&AccessToken>, time| Ok(self.call_with(request, token, time));
         let is_refused =
             |called: &Result<_, _>| matches!(called, Err(Failure::Unauthorized { .. }));
         let called = tokens.with_token(time, attempt, is_refused);
@@ -81,11 +78,12 @@ impl GrpcClient {
     fn call_with(
         &self,
         request: GrpcRequest<'_>,
-        token: Option<&HeaderValue>,
+        token: Option<&AccessToken>,
         time: Duration,
     ) -> Result<Vec<u8>, Failure> {
         let endpoint = &self.endpoint;
         let receiver = &endpoint.redacted;
+        let redactor = token.map_or(&endpoint.redactor, |token| &token.redactor);
         let is_taken = Arc::<AtomicBool>::default();
         // Taken out, so that a connection without a response is not used again.
         let open = self.take_connection();
@@ -105,7 +103,7 @@ impl GrpcClient {
                     return Err(open.error(error, is_taken).await.failure(receiver));
                 }
             };
-            let message = read(response, receiver).await;
+            let message = read(response, receiver, redactor).await;
             self.lock().push(open);
             message
         });

@@ -19,7 +19,10 @@ use ureq::{Proxy, Timeout, http::Uri};
 use super::transport::{GrpcTlsTransport, GrpcTransport, TlsFailure};
 use crate::{
     Failure,
-    http::{Authorization, Client, ClientSettings, ErrorKind, RequestError, redact_url},
+    http::{
+        Authorization, Client, ClientSettings, ErrorKind, RequestError, handshake_error, redact_url,
+    },
+    redact::Redactor,
     setting::Secret,
 };
 
@@ -39,6 +42,8 @@ pub struct GrpcEndpoint {
     pub(super) headers: HeaderMap,
     /// Fetches tokens, if the settings have client credentials.
     pub(super) tokens: Option<Client>,
+    /// Hides what the receiver may repeat.
+    pub(super) redactor: Redactor,
     address: (String, u16),
     tls: Option<(TlsConnector, ServerName<'static>)>,
     proxy: Option<Tunnel>,
@@ -86,6 +91,7 @@ impl GrpcEndpoint {
             base: format!("{}://{authority}", uri.scheme_str().unwrap_or("http")),
             tls: tls.transpose()?,
             proxy: settings.proxy()?.map(|proxy| Tunnel::new(&proxy)),
+            redactor: settings.redactor(),
             address: (host, port),
             redacted,
             headers,
@@ -97,31 +103,29 @@ impl GrpcEndpoint {
         &self,
         failure: &TlsFailure,
     ) -> Result<Box<dyn GrpcTransport>, RequestError> {
-        let connected = self.connect_in_time(failure.clone());
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connected).await;
-        connected.unwrap_or_else(|_| {
-            let late = ureq::Error::Timeout(Timeout::Connect);
-            Err(RequestError::new(&late, false))
-        })
-    }
-
-    async fn connect_in_time(
-        &self,
-        failure: TlsFailure,
-    ) -> Result<Box<dyn GrpcTransport>, RequestError> {
-        let transport: Box<dyn GrpcTransport> = match &self.proxy {
-            None => Box::new(connect(&self.address).await?),
-            Some(proxy) => Box::new(proxy.connect(&self.address).await?),
-        };
+        let late = |_| ureq::Error::Timeout(Timeout::Connect);
+        let transport = tokio::time::timeout(CONNECT_TIMEOUT, self.open()).await;
+        let transport = transport.map_err(|elapsed| RequestError::new(&late(elapsed), false))??;
         let Some((connector, name)) = &self.tls else {
             return Ok(transport);
         };
-        let stream = connector.connect(name.clone(), transport).await;
-        let stream = stream.map_err(|error| RequestError::new(&error.into(), false))?;
+        let handshake = connector.connect(name.clone(), transport);
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, handshake).await;
+        let stream = stream.unwrap_or_else(|elapsed| Err(late(elapsed).into_io()));
+        let stream = stream.map_err(|error| RequestError::new(&handshake_error(error), false))?;
         if stream.get_ref().1.alpn_protocol() != Some(HTTP2) {
             return Err(not_http2("the receiver offers no HTTP/2 in TLS"));
         }
+        let failure = failure.clone();
         Ok(Box::new(GrpcTlsTransport { stream, failure }))
+    }
+
+    /// Connects to the receiver, or through the proxy.
+    async fn open(&self) -> Result<Box<dyn GrpcTransport>, RequestError> {
+        Ok(match &self.proxy {
+            None => Box::new(connect(&self.address).await?),
+            Some(proxy) => Box::new(proxy.connect(&self.address).await?),
+        })
     }
 }
 
@@ -186,6 +190,6 @@ async fn connect((host, port): &(String, u16)) -> Result<TcpStream, RequestError
 pub(super) fn not_http2(reason: &str) -> RequestError {
     RequestError {
         kind: ErrorKind::NotHttp,
-        reason: format!("{reason} (is it another port? gRPC is often on 4317)"),
+        reason: format!("{reason} (check the port, often 4317, and whether it wants `https`)"),
     }
 }

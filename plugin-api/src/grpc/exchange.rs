@@ -34,7 +34,8 @@ use percent_encoding::percent_decode;
 use super::{GrpcEndpoint, GrpcStatus, endpoint::not_http2};
 use crate::{
     Failure,
-    http::{self, ErrorKind, RequestError},
+    http::{self, AccessToken, ErrorKind, RequestError},
+    redact::Redactor,
 };
 
 /// The bytes of a response that are read at most.
@@ -78,7 +79,7 @@ impl GrpcRequest<'_> {
     pub(super) fn to_http(
         self,
         endpoint: &GrpcEndpoint,
-        token: Option<&HeaderValue>,
+        token: Option<&AccessToken>,
         is_taken: &Arc<AtomicBool>,
         time: Duration,
     ) -> Result<Request<GrpcBody>, RequestError> {
@@ -98,7 +99,7 @@ impl GrpcRequest<'_> {
         }
         if let Some(headers) = request.headers_mut() {
             headers.extend(endpoint.headers.clone());
-            headers.extend(token.map(|token| (AUTHORIZATION, token.clone())));
+            headers.extend(token.map(|token| (AUTHORIZATION, token.header.clone())));
         }
         let message = GrpcBody {
             bytes: Some(bytes.into()),
@@ -125,8 +126,12 @@ impl Body for GrpcBody {
     }
 }
 
-/// Reads the message of a response.
-pub(super) async fn read(response: Response<Incoming>, receiver: &str) -> Result<Vec<u8>, Failure> {
+/// Reads the message of a response. What `redactor` hides is in no message of a failure.
+pub(super) async fn read(
+    response: Response<Incoming>,
+    receiver: &str,
+    redactor: &Redactor,
+) -> Result<Vec<u8>, Failure> {
     let (head, body) = response.into_parts();
     let collected = Limited::new(body, MAX_RESPONSE).collect().await;
     let cut_off = collected.as_ref().err().map(ToString::to_string);
@@ -136,10 +141,11 @@ pub(super) async fn read(response: Response<Incoming>, receiver: &str) -> Result
     };
     let trailers = trailers.unwrap_or_default();
     // A response without a message has the status in its head.
-    let Some(status) = status(&head.headers).or_else(|| status(&trailers)) else {
+    let Some(mut status) = status(&head.headers).or_else(|| status(&trailers)) else {
         return Err(without_status(&head, cut_off, receiver));
     };
     if status.code != 0 {
+        status.message = redactor.redact(&status.message).into_owned();
         return Err(status.failure(receiver));
     }
     content(&message).ok_or_else(|| {
@@ -229,9 +235,15 @@ pub(super) fn request_error(error: &hyper::Error, is_taken: bool) -> RequestErro
     } else {
         ErrorKind::NotSent
     };
+    let is_closed = http2.is_none_or(h2::Error::is_io);
+    let remedy = if is_closed {
+        " (check that the receiver speaks gRPC at this port, and whether it wants `https`)"
+    } else {
+        ""
+    };
     RequestError {
         kind,
-        reason: with_sources(error),
+        reason: format!("{}{remedy}", with_sources(error)),
     }
 }
 

@@ -20,6 +20,7 @@
 //! ```
 
 use std::{
+    borrow::Cow,
     io::{self, Read},
     sync::Arc,
     time::{Duration, Instant},
@@ -31,6 +32,7 @@ use ureq::{
         HeaderName, HeaderValue, Method, Request,
         header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT},
         request,
+        uri::Scheme,
     },
     unversioned::resolver::DefaultResolver,
 };
@@ -39,7 +41,9 @@ use ureq::{
 use super::BodyCompressor;
 use super::{
     Authorization, OAuth2Settings, RequestError, Response, ResponseStream, Tls,
-    connector::connector, oauth2::TokenSource,
+    connector::connector,
+    oauth2::{AccessToken, TokenSource},
+    response::over_http,
 };
 use crate::{Failure, redact::Redactor, setting::Secret};
 
@@ -82,6 +86,8 @@ pub struct Client {
     agent: Agent,
     headers: Vec<(HeaderName, HeaderValue)>,
     tokens: Option<Arc<TokenSource>>,
+    /// Hides what a receiver may repeat in a response.
+    redactor: Redactor,
 }
 
 /// A request that is not sent yet.
@@ -90,6 +96,7 @@ pub struct RequestBuilder<'a> {
     client: &'a Client,
     request: request::Builder,
     max_response: usize,
+    redactor: Cow<'a, Redactor>,
 }
 
 impl ClientSettings {
@@ -105,6 +112,25 @@ impl ClientSettings {
             .chain(others)
             .map(header)
             .collect()
+    }
+
+    /// Hides the secrets of the settings. A receiver may repeat them in a response.
+    pub(crate) fn redactor(&self) -> Redactor {
+        let mut redactor = Redactor::default();
+        if let Some(authorization) = &self.authorization {
+            hide_credentials(&mut redactor, authorization.header().reveal());
+        }
+        if let Some(oauth2) = &self.oauth2 {
+            oauth2.hide_in(&mut redactor);
+        }
+        for (name, value) in &self.headers {
+            if name.eq_ignore_ascii_case("authorization") {
+                hide_credentials(&mut redactor, value.reveal());
+            } else {
+                redactor.hide(value.reveal());
+            }
+        }
+        redactor
     }
 
     /// The proxy. The message does not show its URL or the reason: they may hold a password.
@@ -132,11 +158,20 @@ impl Client {
             .build();
         let connector = connector(Arc::new(settings.tls.config()?));
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        let (oauth2, redactor) = (settings.oauth2.clone(), settings.redactor());
         Ok(Self {
             agent,
             headers: settings.header_values()?,
-            tokens: settings.oauth2.clone().map(TokenSource::new).map(Arc::new),
+            tokens: oauth2.map(|oauth2| Arc::new(TokenSource::new(oauth2, redactor.clone()))),
+            redactor,
         })
+    }
+
+    /// Hides a further secret in responses, such as a key that is sent in bodies.
+    #[must_use]
+    pub fn hiding(mut self, secret: &str) -> Self {
+        self.redactor.hide(secret);
+        self
     }
 
     /// A `POST` request.
@@ -179,16 +214,17 @@ impl Client {
             client: self,
             request,
             max_response: DEFAULT_MAX_RESPONSE,
+            redactor: Cow::Borrowed(&self.redactor),
         }
     }
 
-    /// Makes an attempt with the header `Authorization` of a token, if the settings have client
+    /// Makes an attempt with a token, if the settings have client
     /// credentials, and a second one with a new token if the receiver refuses that of an earlier
     /// request. An attempt gets the time that is left.
     pub(crate) fn with_token<R>(
         &self,
         time: Duration,
-        attempt: impl Fn(Option<&HeaderValue>, Duration) -> Result<R, RequestError>,
+        attempt: impl Fn(Option<&AccessToken>, Duration) -> Result<R, RequestError>,
         is_refused: impl Fn(&R) -> bool,
     ) -> Result<R, RequestError> {
         let Some(tokens) = &self.tokens else {
@@ -198,9 +234,10 @@ impl Client {
         let left = || time.saturating_sub(start.elapsed());
         let fetch = || {
             let (request, body) = tokens.request().map_err(RequestError::not_sent)?;
-            self.run(request, body.as_bytes(), left(), DEFAULT_MAX_RESPONSE)
+            let limit = DEFAULT_MAX_RESPONSE;
+            self.run(request, body.as_bytes(), left(), (limit, &self.redactor))
         };
-        let attempt = |token: &HeaderValue| attempt(Some(token), left());
+        let attempt = |token: &AccessToken| attempt(Some(token), left());
         tokens.send(fetch, attempt, is_refused)
     }
 
@@ -209,7 +246,7 @@ impl Client {
         mut request: Request<()>,
         body: &[u8],
         time: Duration,
-        max_response: usize,
+        (max_response, redactor): (usize, &Redactor),
     ) -> Result<Response, RequestError> {
         if time.is_zero() {
             return Err(RequestError::not_sent("no time left to send"));
@@ -220,12 +257,12 @@ impl Client {
             is_read: false,
         };
         let length = body.rest.len();
+        let is_plain = request.uri().scheme() == Some(&Scheme::HTTP);
         let headers = request.headers_mut();
         headers.insert(CONTENT_LENGTH, length.into());
         if length >= EXPECT_FROM_BYTES {
             headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
         }
-        let redactor = redactor(headers.get(AUTHORIZATION));
         let request = request.map(|()| SendBody::from_reader(&mut body));
         let request = self
             .agent
@@ -233,10 +270,11 @@ impl Client {
             .timeout_global(Some(time))
             .timeout_connect(Some(time.min(CONNECT_TIMEOUT)))
             .build();
-        match self.agent.run(request) {
-            Ok(response) => Ok(Response::read(response, max_response, &redactor)),
-            Err(error) => Err(RequestError::new(&error, body.is_read)),
-        }
+        let answer = self.agent.run(request);
+        let is_sent = body.is_read;
+        let answer = answer.map(|response| Response::read(response, max_response, redactor));
+        let answer = answer.map_err(|error| RequestError::new(&error, is_sent));
+        if is_plain { over_http(answer) } else { answer }
     }
 }
 
@@ -245,6 +283,12 @@ impl RequestBuilder<'_> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
         self
+    }
+
+    /// Adds a header whose value is a secret of this request, and hides it in the response.
+    pub fn secret_header(mut self, name: &str, value: &str) -> Self {
+        hide_credentials(self.redactor.to_mut(), value);
+        self.header(name, value)
     }
 
     /// Sets how many bytes of the response's body are read at most; 64 KiB by default.
@@ -283,11 +327,12 @@ impl RequestBuilder<'_> {
         let client = self.client;
         let request = self.request.body(()).map_err(ureq::Error::from);
         let request = request.map_err(|error| RequestError::new(&error, false))?;
-        let attempt = |token: Option<&HeaderValue>, time| {
+        let attempt = |token: Option<&AccessToken>, time| {
             let mut request = request.clone();
-            let token = token.map(|token| (AUTHORIZATION, token.clone()));
-            request.headers_mut().extend(token);
-            client.run(request, body, time, self.max_response)
+            let header = token.map(|token| (AUTHORIZATION, token.header.clone()));
+            request.headers_mut().extend(header);
+            let redactor = token.map_or(&*self.redactor, |token| &token.redactor);
+            client.run(request, body, time, (self.max_response, redactor))
         };
         client.with_token(time, attempt, |response| response.status() == 401)
     }
@@ -330,18 +375,10 @@ fn header((name, value): (&str, Secret)) -> Result<(HeaderName, HeaderValue), Fa
     Ok((key, value))
 }
 
-/// Hides the credentials of a header `Authorization`: what follows the scheme, or all of it. A receiver
-/// may repeat them in its answer.
-fn redactor(authorization: Option<&HeaderValue>) -> Redactor {
-    let mut redactor = Redactor::default();
-    if let Some(value) = authorization.and_then(|value| value.to_str().ok()) {
-        redactor.hide(
-            value
-                .split_once(' ')
-                .map_or(value, |(_, credentials)| credentials),
-        );
-    }
-    redactor
+/// Hides the credentials of a header: what follows the scheme, or all of it.
+pub(super) fn hide_credentials(redactor: &mut Redactor, header: &str) {
+    let credentials = header.split_once(' ');
+    redactor.hide(credentials.map_or(header, |(_, credentials)| credentials));
 }
 
 /// A body that remembers whether the client has read any of it.
@@ -392,18 +429,28 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_a_receiver_repeats_are_hidden() {
-        let shown = |authorization: &'static str, body: &[u8]| {
-            let value = HeaderValue::from_static(authorization);
-            let body = redactor(Some(&value)).redact_bytes(body.to_vec());
+    fn secrets_that_a_receiver_repeats_are_hidden() {
+        let shown = |settings: &ClientSettings, body: &[u8]| {
+            let body = settings.redactor().redact_bytes(body.to_vec());
             String::from_utf8_lossy(&body).into_owned()
+        };
+        let basic = ClientSettings {
+            authorization: Some(Authorization::Basic {
+                username: "u".to_owned(),
+                password: Secret::new("hunter2"),
+            }),
+            ..ClientSettings::default()
         };
         // The end of a body that is cut off may be a part of a character.
         let body = b"got Basic dTpodW50ZXIy, dTpodW50ZXIy \xe2\x82";
-        assert_eq!(
-            shown("Basic dTpodW50ZXIy", body),
-            "got Basic ***, *** \u{fffd}"
-        );
-        assert_eq!(shown("hunter2", b"got hunter2"), "got ***");
+        assert_eq!(shown(&basic, body), "got Basic ***, *** \u{fffd}");
+        let header = |name: &str, value: &str| ClientSettings {
+            headers: vec![(name.to_owned(), Secret::new(value))],
+            ..ClientSettings::default()
+        };
+        let own = header("authorization", "ApiKey hunter2");
+        assert_eq!(shown(&own, b"ApiKey hunter2?"), "ApiKey ***?");
+        let key = header("X-Api-Key", "hunter2 hunter3");
+        assert_eq!(shown(&key, b"X-Api-Key: hunter2 hunter3"), "X-Api-Key: ***");
     }
 }

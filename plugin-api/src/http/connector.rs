@@ -4,7 +4,7 @@
 
 use std::{
     fmt,
-    io::{Read, Write},
+    io::{self, Read, Write},
     sync::Arc,
 };
 
@@ -16,6 +16,8 @@ use ureq::{
         NextTimeout, TcpConnector, Transport, TransportAdapter,
     },
 };
+
+use crate::tls;
 
 /// Connects to the receiver, through a proxy if the settings name one, and with TLS if
 /// the URL says `https`.
@@ -46,16 +48,28 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|_| Error::BadUri("the host is no name for TLS".to_owned()))?;
         let connection = ClientConnection::new(Arc::clone(&self.0), name);
-        let mut connection = connection.map_err(std::io::Error::other)?;
+        let mut connection = connection.map_err(io::Error::other)?;
         let time = Arc::clone(&details.current_time);
         let mut socket = TransportAdapter::new(transport.boxed(), time);
         socket.set_timeout(details.timeout);
-        connection.complete_io(&mut socket)?;
+        let handshake = connection.complete_io(&mut socket);
+        handshake.map_err(handshake_error)?;
         let config = details.config;
         Ok(Some(Either::B(TlsTransport {
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
             stream: StreamOwned::new(connection, socket),
         })))
+    }
+}
+
+/// The error of a handshake that has failed: a receiver without TLS closes the connection, or waits
+/// for more.
+pub(crate) fn handshake_error(error: io::Error) -> Error {
+    const REMEDY: &str = "in the TLS handshake (check that the receiver has TLS at this port)";
+    match Error::from(error) {
+        Error::Io(error) if tls::reason_of(&error).is_some() => Error::Io(error),
+        Error::Timeout(_) => io::Error::other(format!("no answer in time {REMEDY}")).into(),
+        _ => io::Error::other(format!("the connection ended {REMEDY}")).into(),
     }
 }
 

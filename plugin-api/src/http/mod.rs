@@ -39,6 +39,7 @@ pub use self::{
     client::{Client, ClientSettings, RequestBuilder},
     oauth2::OAuth2Settings,
     response::{RequestError, Response, ResponseStream},
+    settings::warn_of_plain_url,
     url::{ReceiverUrl, check_url, query_value},
     written::{WithClientSettings, WrittenClientSettings},
 };
@@ -48,6 +49,10 @@ pub use crate::tls::{ClientCertificate, Tls};
 /// For commands of the host, which send bodies without reading them into memory.
 #[doc(hidden)]
 pub use connector::connector;
+#[cfg(feature = "grpc-client")]
+pub(crate) use connector::handshake_error;
+#[cfg(feature = "grpc-client")]
+pub(crate) use oauth2::AccessToken;
 
 /// Why a request has no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! neither the secret nor a token is in a message or a debug form.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,8 +13,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use ureq::http::{HeaderValue, Request};
 
-use super::{ErrorKind, RequestError, Response, check_url, query_value, redact_url};
-use crate::setting::{Mistakes, Secret};
+use super::{
+    ErrorKind, RequestError, Response, check_url, client::hide_credentials, query_value, redact_url,
+};
+use crate::{
+    redact::Redactor,
+    setting::{Mistakes, Secret},
+};
 
 const TABLE: &str = "write a table with `token_url`, `client_id` and `client_secret`";
 const SENT_IN: &str = "write `header` or `body`";
@@ -91,16 +96,40 @@ impl OAuth2Settings {
             is_sent_in_body: sent_in.unwrap_or_default(),
         })
     }
+
+    /// Hides the secret, in each form in which it is sent.
+    pub(super) fn hide_in(&self, redactor: &mut Redactor) {
+        redactor.hide(self.client_secret.reveal());
+        redactor.hide(&query_value(self.client_secret.reveal()));
+        hide_credentials(redactor, &self.basic());
+    }
+
+    /// The header `Authorization` of a request for a token.
+    fn basic(&self) -> String {
+        let (id, secret) = (&self.client_id, self.client_secret.reveal());
+        let credentials = format!("{}:{}", query_value(id), query_value(secret));
+        format!("Basic {}", BASE64_STANDARD.encode(credentials))
+    }
 }
 
 /// The token of a client, shared by its clones.
 pub(super) struct TokenSource {
     settings: OAuth2Settings,
-    token: Mutex<Option<Token>>,
+    token: Mutex<Option<KeptToken>>,
+    /// Hides the secrets of the settings.
+    redactor: Redactor,
 }
 
-struct Token {
-    header: HeaderValue,
+/// A token that is sent in requests.
+pub(crate) struct AccessToken {
+    /// The header `Authorization`.
+    pub(crate) header: HeaderValue,
+    /// Hides the token, and the secrets of the settings.
+    pub(crate) redactor: Redactor,
+}
+
+struct KeptToken {
+    token: Arc<AccessToken>,
     /// When to fetch another one; `None` if the server does not say.
     renewal: Option<Instant>,
 }
@@ -113,44 +142,45 @@ struct TokenAnswer {
 }
 
 impl TokenSource {
-    pub(super) fn new(settings: OAuth2Settings) -> Self {
+    pub(super) fn new(settings: OAuth2Settings, redactor: Redactor) -> Self {
         Self {
             settings,
+            redactor,
             token: Mutex::new(None),
         }
     }
 
     /// Sends a request with a token. `fetch` sends the request for a token, and `attempt` the
-    /// request with a header `Authorization`: a second time if the receiver refuses a token of an
+    /// request with a token: a second time if the receiver refuses a token of an
     /// earlier request.
     pub(super) fn send<R>(
         &self,
         fetch: impl Fn() -> Result<Response, RequestError>,
-        attempt: impl Fn(&HeaderValue) -> Result<R, RequestError>,
+        attempt: impl Fn(&AccessToken) -> Result<R, RequestError>,
         is_refused: impl Fn(&R) -> bool,
     ) -> Result<R, RequestError> {
-        let (header, is_new) = self.header(&fetch)?;
-        let response = attempt(&header)?;
+        let (token, is_new) = self.token(&fetch)?;
+        let response = attempt(&token)?;
         if !is_refused(&response) {
             return Ok(response);
         }
-        self.forget(&header);
+        self.forget(&token);
         if is_new {
             return Ok(response);
         }
-        attempt(&self.header(&fetch)?.0)
+        attempt(&self.token(&fetch)?.0)
     }
 
-    /// The header `Authorization`, and whether its token is new.
-    fn header(
+    /// A token, and whether it is new.
+    fn token(
         &self,
         fetch: impl Fn() -> Result<Response, RequestError>,
-    ) -> Result<(HeaderValue, bool), RequestError> {
+    ) -> Result<(Arc<AccessToken>, bool), RequestError> {
         // Locked meanwhile, so that other threads do not fetch one as well.
-        let mut token = self.lock();
-        let is_usable = |token: &&Token| token.renewal.is_none_or(|at| Instant::now() < at);
-        if let Some(token) = token.as_ref().filter(is_usable) {
-            return Ok((token.header.clone(), false));
+        let mut kept = self.lock();
+        let is_usable = |kept: &&KeptToken| kept.renewal.is_none_or(|at| Instant::now() < at);
+        if let Some(kept) = kept.as_ref().filter(is_usable) {
+            return Ok((Arc::clone(&kept.token), false));
         }
         let fetched = fetch().map_err(|error| RequestError {
             // The receiver cannot have a request that had no token.
@@ -161,16 +191,19 @@ impl TokenSource {
             reason: format!("`{}`: {error}", redact_url(&self.settings.token_url)),
         });
         let fetched = self.read_token(&fetched?)?;
-        let header = fetched.header.clone();
-        *token = Some(fetched);
-        Ok((header, true))
+        let token = Arc::clone(&fetched.token);
+        *kept = Some(fetched);
+        Ok((token, true))
     }
 
     /// Forgets a token that the receiver refuses.
-    fn forget(&self, header: &HeaderValue) {
-        let mut token = self.lock();
-        if token.as_ref().is_some_and(|token| token.header == *header) {
-            *token = None;
+    fn forget(&self, token: &Arc<AccessToken>) {
+        let mut kept = self.lock();
+        if kept
+            .as_ref()
+            .is_some_and(|kept| Arc::ptr_eq(&kept.token, token))
+        {
+            *kept = None;
         }
     }
 
@@ -183,7 +216,6 @@ impl TokenSource {
             scope,
             is_sent_in_body,
         } = &self.settings;
-        let (id, secret) = (query_value(client_id), query_value(client_secret.reveal()));
         let mut request = Request::post(token_url)
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json");
@@ -192,15 +224,15 @@ impl TokenSource {
             body += &format!("&scope={}", query_value(scope));
         }
         if *is_sent_in_body {
+            let (id, secret) = (query_value(client_id), query_value(client_secret.reveal()));
             body += &format!("&client_id={id}&client_secret={secret}");
         } else {
-            let basic = BASE64_STANDARD.encode(format!("{id}:{secret}"));
-            request = request.header("authorization", format!("Basic {basic}"));
+            request = request.header("authorization", self.settings.basic());
         }
         Ok((request.body(())?, body))
     }
 
-    fn read_token(&self, response: &Response) -> Result<Token, RequestError> {
+    fn read_token(&self, response: &Response) -> Result<KeptToken, RequestError> {
         let url = redact_url(&self.settings.token_url);
         let error = |kind, reason| Err(RequestError { kind, reason });
         match response.status() {
@@ -231,10 +263,13 @@ impl TokenSource {
         header.set_sensitive(true);
         let life = answer.expires_in.map(Duration::from_secs);
         let renewal = life.and_then(|life| Instant::now().checked_add(life - MARGIN.min(life / 2)));
-        Ok(Token { header, renewal })
+        let mut redactor = self.redactor.clone();
+        redactor.hide(&answer.access_token);
+        let token = Arc::new(AccessToken { header, redactor });
+        Ok(KeptToken { token, renewal })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Token>> {
+    fn lock(&self) -> MutexGuard<'_, Option<KeptToken>> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,6 +21,7 @@ use crate::{Failure, redact::Redactor, text::excerpt, tls, unreachable};
 const MAX_TEXT_CHARS: usize = 500;
 
 const NO_ANSWER: &str = "does not answer in time";
+const CLOSED: &str = "closed the connection without an answer";
 
 /// A response of any status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +165,19 @@ impl Response {
         kind.trim().to_ascii_lowercase()
     }
 
+    /// Whether a server with TLS says that the request came without it: those of Go, nginx, Apache
+    /// and Java.
+    fn wants_https(&self) -> bool {
+        const SENTENCES: [&str; 4] = [
+            "HTTP request to an HTTPS server",
+            "plain HTTP request was sent to HTTPS port",
+            "speaking plain HTTP to an SSL-enabled server port",
+            "This combination of host and port requires TLS",
+        ];
+        let text = String::from_utf8_lossy(&self.body);
+        self.status == 400 && SENTENCES.iter().any(|sentence| text.contains(sentence))
+    }
+
     /// The failure that the status means; do not call it on a success. `receiver` is
     /// the name that the message shows.
     #[must_use]
@@ -279,6 +293,22 @@ impl fmt::Display for RequestError {
     }
 }
 
+/// Completes the answer to a request without TLS, if the receiver seems to have TLS at this port:
+/// some servers say so in HTTP, and the others close the connection.
+pub(super) fn over_http(answer: Result<Response, RequestError>) -> Result<Response, RequestError> {
+    match answer {
+        Ok(response) if response.wants_https() => Err(RequestError {
+            kind: ErrorKind::NotHttp,
+            reason: "has TLS at this port (connect with `https`)".to_owned(),
+        }),
+        Err(RequestError { kind, reason }) if reason == CLOSED => Err(RequestError {
+            kind,
+            reason: format!("{reason} (if it has TLS at this port, connect with `https`)"),
+        }),
+        answer => answer,
+    }
+}
+
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
@@ -301,6 +331,7 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
         ureq::Error::Io(error) => match tls_error(error) {
             Some(error) => tls::reason(error),
             None if sent && error.kind() == io::ErrorKind::TimedOut => NO_ANSWER.to_owned(),
+            None if sent && is_closed(error) => CLOSED.to_owned(),
             None => unreachable::reason(error),
         },
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
@@ -312,10 +343,18 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
             format!("cannot connect through the proxy: {reason}")
         }
         ureq::Error::Protocol(error) => {
-            format!("does not speak HTTP (is it https, or another port?): {error}")
+            format!("does not speak HTTP: {error} (check the port, and whether it wants `https`)")
         }
         other => other.to_string(),
     }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | UnexpectedEof
+    )
 }
 
 /// Whether a JSON text has a status or a key that says that the request has failed.
@@ -398,6 +437,24 @@ mod tests {
         ] {
             assert_eq!(response(200, kind, body).is_web_page(), page, "{body}");
         }
+    }
+
+    #[test]
+    fn a_receiver_that_wants_tls_is_named_with_the_remedy() {
+        let go = "Client sent an HTTP request to an HTTPS server.\n";
+        let error = over_http(Ok(response(400, "", go))).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotHttp);
+        assert!(error.reason.contains("connect with `https`"), "{error}");
+        for other in [response(400, "", "missing field"), response(200, "", go)] {
+            assert_eq!(over_http(Ok(other.clone())), Ok(other));
+        }
+        let closed = ureq::Error::Io(io::ErrorKind::ConnectionReset.into());
+        let error = over_http(Err(RequestError::new(&closed, true))).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NoResponse);
+        assert!(error.reason.contains("connect with `https`"), "{error}");
+        let refused = ureq::Error::Io(io::ErrorKind::ConnectionRefused.into());
+        let refused = RequestError::new(&refused, false);
+        assert_eq!(over_http(Err(refused.clone())), Err(refused));
     }
 
     #[test]

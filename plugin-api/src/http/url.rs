@@ -27,7 +27,8 @@ impl ReceiverUrl {
         if value.is_none() {
             mistakes.missing("url", remedy);
         }
-        let Some(url) = mistakes.text("url", value) else {
+        let text = |value: &Value| Some(value.as_str()?.to_owned()).filter(|url| !url.is_empty());
+        let Some(url) = mistakes.read("url", value, text, remedy) else {
             return Self::default();
         };
         let redacted = check_url("url", &url, mistakes).map(|_| redact_url(&url));

@@ -12,7 +12,12 @@ use std::{
 use serde_json::Value;
 
 use super::time_left;
-use crate::{setting::Mistakes, unreachable::HOST_UNKNOWN};
+use crate::{
+    Failure,
+    credentials::warn_of_plain_credentials,
+    setting::Mistakes,
+    unreachable::{self, HOST_UNKNOWN},
+};
 
 /// A host, which is a name or an IP address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +95,25 @@ impl Address {
             Ok(found) => found.map_err(unknown),
             Err(_) => Err(ErrorKind::TimedOut.into()),
         }
+    }
+
+    /// The IP addresses of the host, as [`resolve`](Self::resolve) finds them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Retry`]: nothing was sent.
+    pub fn look_up(&self, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
+        let found = self.resolve(deadline);
+        found.map_err(|error| {
+            let reason = unreachable::reason(&error);
+            Failure::retry(format!("`{self}`: {reason}"))
+        })
+    }
+
+    /// Logs a warning that credentials are sent to this address without TLS, unless it is one of
+    /// this machine. `remedy` says what to set.
+    pub fn warn_of_plain_credentials(&self, remedy: &str) {
+        warn_of_plain_credentials(&self.to_string(), remedy);
     }
 
     /// The name or the IP address.

@@ -93,7 +93,7 @@ impl Tls {
         ] {
             if value.is_some() && !encrypt {
                 mistakes.add(format!(
-                    "`{key}` has no effect without TLS (remove it, or `tls = false`)"
+                    "`{key}` has no effect with `tls = false` (remove one of the two)"
                 ));
             }
         }
@@ -115,7 +115,11 @@ impl Tls {
             Some(path) => {
                 let trusted = certificates("ca_certificate", path)?;
                 let verifier = PinnedVerifier::new(trusted, provider).map_err(|_| {
-                    unusable("ca_certificate", path, &"it holds a damaged certificate")
+                    unusable(
+                        "ca_certificate",
+                        path,
+                        &"it holds a damaged certificate (copy it again)",
+                    )
                 })?;
                 builder
                     .dangerous()
@@ -130,9 +134,11 @@ impl Tls {
         };
         let chain = certificates("client_certificate", &files.certificate)?;
         let unusable = |reason: &dyn Display| unusable("client_key", &files.key, reason);
-        let pem = fs::read(&files.key).map_err(|error| unusable(&error))?;
+        let pem = read("client_key", &files.key)?;
         // The parser's error is not shown: it may quote the key.
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable(&"it holds no key"))?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+            unusable(&"it holds no key (name a PEM file with a private key that has no password)")
+        })?;
         let config = builder.with_client_auth_cert(chain, key);
         config.map_err(|error| match error {
             Error::InconsistentKeys(_) => {
@@ -144,14 +150,23 @@ impl Tls {
 }
 
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let pem = fs::read(path).map_err(|error| unusable(key, path, &error))?;
+    let pem = read(key, path)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|_| unusable(key, path, &"it is not a file in the form PEM"))?;
+        .map_err(|_| unusable(key, path, &"it is not a file in the form PEM (convert it)"))?;
     if certificates.is_empty() {
-        return Err(unusable(key, path, &"it holds no certificate"));
+        return Err(unusable(
+            key,
+            path,
+            &"it holds no certificate (name a PEM file with certificates)",
+        ));
     }
     Ok(certificates)
+}
+
+fn read(key: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    let reason = |error| format!("{error} (name a file that the host's user can read)");
+    fs::read(path).map_err(|error| unusable(key, path, &reason(error)))
 }
 
 fn unusable(key: &str, path: &Path, reason: &dyn Display) -> Failure {
@@ -185,8 +200,12 @@ mod tests {
         let text = refused(&with_root(&missing));
         assert!(text.starts_with("cannot use `ca_certificate` `"), "{text}");
         assert!(text.contains("No such file"), "{text}");
+        assert!(
+            text.ends_with("(name a file that the host's user can read)"),
+            "{text}"
+        );
         let text = refused(&with_root(&file("empty", "")));
-        assert!(text.ends_with(": it holds no certificate"), "{text}");
+        assert!(text.contains(": it holds no certificate ("), "{text}");
         let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let odd = file("odd", odd);
         assert!(refused(&with_root(&odd)).contains("`ca_certificate`"));

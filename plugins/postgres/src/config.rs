@@ -119,8 +119,8 @@ mod tests {
             read(json!({ "password": ["hunter2"], "tls": false, "client_key": "k" })).unwrap_err(),
             "`address` is missing (write a host and a port, such as `receiver.example.com:5432`); \
              `username` is missing (name a role of the database); \
-             `password` has a wrong value (write a text in quotes); \
-             `client_key` has no effect without TLS (remove it, or `tls = false`); \
+             `password` has a wrong value (write a text in quotes that is not empty); \
+             `client_key` has no effect with `tls = false` (remove one of the two); \
              `client_certificate` and `client_key` come together, and one is missing or wrong (set both)"
         );
         let check = |key: &str, value: Value, reason: &str| {

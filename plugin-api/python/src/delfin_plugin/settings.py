@@ -29,7 +29,7 @@ from typing import (
 S = TypeVar("S")
 
 _DURATION = "write `5m`, `90s` or `1h30m`, more than 0"
-_TEXT = "write a text in quotes"
+_TEXT = "write a text in quotes that is not empty"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

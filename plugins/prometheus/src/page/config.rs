@@ -189,7 +189,7 @@ mod tests {
         .unwrap_err();
         for part in [
             "`username` is missing (set `username` and `password` together)",
-            "`password` has a wrong value (write a text in quotes)",
+            "`password` has a wrong value (write a text in quotes that is not empty)",
             "`metric_server_ip` cannot be `\"localhost\"`",
             "`metric_server_port` cannot be `65536`",
             "`metric_expiration` cannot be `\"0s\"`",

@@ -53,7 +53,7 @@ const MAX_KEPT: usize = 1_000;
 const MAX_ATTEMPTS: u32 = 4;
 
 /// How a connection with TLS ends if the service has none: it answers something else, or closes it.
-const WITHOUT_TLS: [&str; 2] = ["does not speak TLS", "end of file"];
+const WITHOUT_TLS: [&str; 2] = ["does not speak TLS", "in the TLS handshake"];
 
 /// The wait before another attempt if the service names none.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -406,8 +406,12 @@ fn authorized<'a>(
     let request = request.header("odata-version", "4.0");
     match credential {
         RequestCredential::Nothing => request,
-        RequestCredential::Token(token) => request.header("x-auth-token", token.secret.reveal()),
-        RequestCredential::Header(header) => request.header("authorization", header.reveal()),
+        RequestCredential::Token(token) => {
+            request.secret_header("x-auth-token", token.secret.reveal())
+        }
+        RequestCredential::Header(header) => {
+            request.secret_header("authorization", header.reveal())
+        }
     }
 }
 
