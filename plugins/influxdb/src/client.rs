@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
     Failure, Host, Outcome,
-    http::{BodyCompressor, Client, Response},
+    http::{BodyCompressor, Client},
     workers::{BufferPool, Shard},
 };
 
@@ -86,15 +86,11 @@ impl InfluxClient {
     }
 
     /// Writes nothing, which the server answers as it would answer points: it checks the
-    /// credentials and the database. Some versions then miss the points, with a 400.
+    /// credentials and the database.
     pub(crate) fn health(&self, time: Duration) -> Outcome {
-        let request = self.http.post(&self.config.write_url);
-        let response = request.send(b"", time);
-        let response: Response =
-            response.map_err(|error| error.repeatable_failure(&self.config.redacted_url))?;
-        if response.is_success() || response.status() == 400 {
-            return Ok(());
-        }
-        Err(response.failure(&self.config.redacted_url))
+        let url = &self.config.redacted_url;
+        let response = self.http.post(&self.config.write_url).send(b"", time);
+        let response = response.map_err(|error| error.repeatable_failure(url))?;
+        outcome::of_health(&response, url)
     }
 }

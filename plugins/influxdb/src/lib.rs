@@ -45,6 +45,10 @@ impl<B: LineBatch> Exporter for InfluxExporter<B> {
     /// As many as eight requests have.
     const MAX_POINTS: Option<u64> = Some(80_000);
 
+    fn check(config: Config) -> Outcome {
+        InfluxClient::new(config).map(drop)
+    }
+
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         config.http.warn_of_plain_credentials(&config.write_url);
         Ok(Self {

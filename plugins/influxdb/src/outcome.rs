@@ -10,6 +10,7 @@ use delfin_plugin_api::{
     Failure, Outcome, RowFailureKind, RowFailures, http::Response, text::excerpt,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::encode::LineBuffer;
 
@@ -18,6 +19,9 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// The number of refused lines that InfluxDB 3 names at most.
 const MAX_NAMED_LINES: usize = 100;
 const MAX_REASON: usize = 500;
+
+const FOREIGN: &str =
+    "not a response of InfluxDB: check `url`, and whether a proxy asks for a sign-in";
 
 /// The body of InfluxDB 3 about a request with lines that it refuses.
 #[derive(Deserialize)]
@@ -35,10 +39,39 @@ struct RefusedLine {
 
 /// The outcome for the rows of `lines`; `url` names the server in messages.
 pub(crate) fn of_response(response: &Response, lines: &LineBuffer, url: &str) -> Outcome {
-    let body = response.body().unwrap_or_default();
     if let Some(refused) = refused_rows(response, lines) {
         return refused.into_outcome();
     }
+    stored(response, url)
+}
+
+/// The outcome of a request without lines. Some versions of InfluxDB refuse it because it has none,
+/// which is an answer about the request: it keeps no rows back.
+pub(crate) fn of_health(response: &Response, url: &str) -> Outcome {
+    if response.status() != 400 {
+        return stored(response, url);
+    }
+    if is_of_influxdb(response) {
+        return Ok(());
+    }
+    Err(Failure::rejected(format!(
+        "{} ({FOREIGN})",
+        response.message(url)
+    )))
+}
+
+/// Whether an error comes from a server that takes line protocol: InfluxDB names its version, and
+/// version 2 and QuestDB have a code and a message.
+fn is_of_influxdb(response: &Response) -> bool {
+    let body: Option<Value> = response
+        .body()
+        .and_then(|body| serde_json::from_slice(body).ok());
+    let has = |key: &str| body.as_ref().is_some_and(|body| body[key].is_string());
+    response.header("x-influxdb-version").is_some() || (has("code") && has("message"))
+}
+
+/// A server that has stored all lines says nothing.
+fn stored(response: &Response, url: &str) -> Outcome {
     if !response.is_success() {
         return Err(response.failure(url));
     }
@@ -48,12 +81,13 @@ pub(crate) fn of_response(response: &Response, lines: &LineBuffer, url: &str) ->
             "{message} (the response is cut off)"
         )));
     }
-    if body.trim_ascii().is_empty() && response.body().is_some() {
+    if response
+        .body()
+        .is_some_and(|body| body.trim_ascii().is_empty())
+    {
         return Ok(());
     }
-    Err(Failure::misconfigured(format!(
-        "{message} (not a response of InfluxDB: check `url`, and whether a proxy asks for a sign-in)"
-    )))
+    Err(Failure::misconfigured(format!("{message} ({FOREIGN})")))
 }
 
 /// The rows that the response names as refused, if it names all of them.

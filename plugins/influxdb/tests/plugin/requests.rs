@@ -153,8 +153,8 @@ fn each_status_becomes_its_outcome() {
 
 #[test]
 fn health_writes_no_point() {
-    let health = |status: u16| {
-        let receiver = TestReceiver::start(move |_| TestResponse::new(status));
+    let health = |response: TestResponse| {
+        let receiver = TestReceiver::start(move |_| response.clone());
         let settings: Value = json!({ "url": receiver.url(""), "database": "d" });
         let outcome = Harness::of_crate()
             .start(PERFORMANCE, &settings)
@@ -162,10 +162,27 @@ fn health_writes_no_point() {
         assert_eq!(receiver.requests()[0].body, b"");
         outcome
     };
-    for status in [204, 400] {
-        assert_eq!(health(status), Ok(()));
+    let no_points = r#"{"code":"invalid","message":"writing requires points"}"#;
+    for response in [
+        TestResponse::new(204),
+        TestResponse::new(400).body(no_points),
+        TestResponse::new(400).header("x-influxdb-version", "3.2.0"),
+    ] {
+        assert_eq!(health(response), Ok(()));
     }
-    check_outcome(&health(401), "unauthorized", "");
-    check_outcome(&health(404), "misconfigured", "");
-    check_outcome(&health(503), "retry", "");
+    check_outcome(&health(TestResponse::new(401)), "unauthorized", "");
+    check_outcome(&health(TestResponse::new(404)), "misconfigured", "");
+    check_outcome(&health(TestResponse::new(503)), "retry", "");
+    let page = || "<html>Welcome</html>";
+    let shop = "not a response of InfluxDB";
+    check_outcome(
+        &health(TestResponse::new(200).body(page())),
+        "misconfigured",
+        shop,
+    );
+    check_outcome(
+        &health(TestResponse::new(400).body(page())),
+        "rejected",
+        shop,
+    );
 }

@@ -76,15 +76,14 @@ impl RemoteWriteClient {
         Ok(result)
     }
 
-    /// Sends a request without rows, which the receiver answers as it would answer rows. What it
-    /// says about the content does not matter.
+    /// Sends a request without rows, which the receiver answers as it would answer rows. A receiver
+    /// accepts it: it may be one of a later version of the protocol, whose content is new.
     pub(crate) fn health(&self, deadline: Instant) -> Outcome {
-        let mut buffers = RequestBuffers::default();
-        let response = self.send_in(self.protocol(), &[], &mut buffers, deadline)?;
-        if response.is_success() || matches!(response.status(), 400 | 415) {
-            return Ok(());
+        match self.send(&[], &mut RequestBuffers::default(), deadline)? {
+            WriteResult::All(outcome) => outcome.map_err(outcome::with_remedy_of_health),
+            WriteResult::Part(failure) => Err(failure),
+            WriteResult::Refused(_) => Ok(()),
         }
-        Err(response.failure(&self.config.url.redacted))
     }
 
     fn protocol(&self) -> Protocol {

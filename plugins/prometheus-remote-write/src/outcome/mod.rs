@@ -99,6 +99,16 @@ pub(crate) fn of_response<'a>(
     }
 }
 
+/// The failure of a request without rows. A refusal of it keeps no rows back.
+pub(crate) fn with_remedy_of_health(failure: Failure) -> Failure {
+    match failure {
+        Failure::Rejected { message } => Failure::rejected(format!(
+            "{message} (a receiver of remote write accepts a request without points: check `url`)"
+        )),
+        other => other,
+    }
+}
+
 /// The outcome of a request with refused rows. Also returns how many of their points count as
 /// delivered.
 ///
