@@ -43,7 +43,7 @@ impl<B: JsonBatch> Exporter for FileExporter<B> {
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         Ok(Self {
-            writer: FileWriter::open(config)?,
+            writer: FileWriter::new(config)?,
             buffer: Vec::new(),
             host: host.clone(),
             batches: PhantomData,

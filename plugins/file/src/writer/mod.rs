@@ -28,18 +28,20 @@ pub(crate) struct FileWriter {
 }
 
 impl FileWriter {
-    /// Opens the file, creates it if necessary, and removes an incomplete last line.
-    pub(crate) fn open(config: Config) -> Result<Self, WriteError> {
-        let open = OpenFile::open(&config.path, Now::read())?;
+    /// A writer for a path that can be that of a file. It creates the file with the first batch; an
+    /// existing one is opened now, and loses an incomplete last line.
+    pub(crate) fn new(config: Config) -> Result<Self, WriteError> {
+        let exists = OpenFile::check(&config.path)?;
+        let open = exists.then(|| OpenFile::open(&config.path, Now::read()));
         Ok(Self {
-            open: Some(open),
+            open: open.transpose()?,
             config,
         })
     }
 
     /// Checks whether the path can be that of a file, without creating anything.
     pub(crate) fn check(config: &Config) -> Result<(), WriteError> {
-        OpenFile::check(&config.path)
+        OpenFile::check(&config.path).map(drop)
     }
 
     /// Appends what `write` writes, all of it or nothing.
@@ -54,6 +56,9 @@ impl FileWriter {
 
     /// Rotates the file if it is due.
     pub(crate) fn tick(&mut self, now: Now) -> Result<(), WriteError> {
+        if self.open.is_none() {
+            return Ok(());
+        }
         self.ready(now).map(drop)
     }
 

@@ -31,11 +31,27 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    /// Whether the path is free, or that of a regular file.
-    pub(super) fn check(path: &Path) -> Result<(), WriteError> {
+    /// Whether the path is that of a regular file. If nothing is there, checks that a file can be
+    /// created, as far as that is known without creating it.
+    pub(super) fn check(path: &Path) -> Result<bool, WriteError> {
         match fs::symlink_metadata(path) {
-            Ok(found) => check_regular(path, found.file_type()),
-            Err(missing) if missing.kind() == ErrorKind::NotFound => Ok(()),
+            Ok(found) => {
+                check_regular(path, found.file_type())?;
+                platform::check_writable(path).map_err(WriteError::io("write", path))?;
+                Ok(true)
+            }
+            Err(missing) if missing.kind() == ErrorKind::NotFound => {
+                let mut folder = folder_of(path);
+                while let Err(missing) = fs::metadata(folder)
+                    && missing.kind() == ErrorKind::NotFound
+                    && folder != folder_of(folder)
+                {
+                    folder = folder_of(folder);
+                }
+                let writable = platform::check_writable(folder);
+                writable.map_err(WriteError::io("create a file or folder in", folder))?;
+                Ok(false)
+            }
             Err(error) => Err(WriteError::io("look up", path)(error)),
         }
     }

@@ -52,7 +52,7 @@ impl Folder {
     }
 
     fn open(&self) -> FileWriter {
-        FileWriter::open(self.config()).unwrap()
+        FileWriter::new(self.config()).unwrap()
     }
 
     fn read(&self, name: &str) -> String {
@@ -87,7 +87,7 @@ fn append_half(file: &mut FileWriter, error: io::Error) -> WriteError {
 }
 
 fn refusal(config: Config) -> Failure {
-    match FileWriter::open(config) {
+    match FileWriter::new(config) {
         Ok(_) => panic!("not refused"),
         Err(error) => Failure::from(error),
     }
@@ -120,7 +120,9 @@ fn a_new_file_is_readable_by_owner_and_group_only_and_its_folders_are_created() 
         path: folder.0.path().join("a/b/out.jsonl"),
         ..folder.config()
     };
-    FileWriter::open(config.clone()).unwrap();
+    let mut file = FileWriter::new(config.clone()).unwrap();
+    assert!(folder.names().is_empty());
+    put(&mut file, noon(), "{}\n");
     let mode = fs::metadata(config.path).unwrap().permissions().mode();
     assert_eq!(mode & 0o137, 0, "{mode:o}");
 }
@@ -211,6 +213,7 @@ fn a_file_of_another_program_is_refused_and_left_unchanged() {
 #[test]
 fn a_second_exporter_on_the_same_path_is_refused_until_the_first_is_closed() {
     let folder = Folder::new();
+    folder.write("out.jsonl", "");
     let mut first = folder.open();
     assert_eq!(
         misconfigured(folder.config()),
@@ -256,17 +259,17 @@ fn only_a_regular_file_is_written_to() {
 fn a_folder_that_cannot_be_created_is_refused_with_its_path_and_the_remedy() {
     let folder = Folder::new();
     folder.write("file", "");
-    let above = folder.0.path().join("file/sub");
+    let path = folder.0.path().join("file/sub/out.jsonl");
     let config = Config {
-        path: above.join("out.jsonl"),
+        path: path.clone(),
         ..folder.config()
     };
     assert_eq!(
         misconfigured(config),
         format!(
-            "cannot create folder `{}`: Not a directory (os error 20) \
+            "cannot look up `{}`: Not a directory (os error 20) \
              (let the host's user write there, or name another path)",
-            above.display()
+            path.display()
         )
     );
 }
@@ -274,7 +277,7 @@ fn a_folder_that_cannot_be_created_is_refused_with_its_path_and_the_remedy() {
 #[test]
 fn a_file_at_the_size_limit_is_rotated_before_the_next_batch() {
     let folder = Folder::new();
-    let mut file = FileWriter::open(Config {
+    let mut file = FileWriter::new(Config {
         rotate_bytes: Some(5),
         ..folder.config()
     })
@@ -292,7 +295,7 @@ fn a_file_at_the_size_limit_is_rotated_before_the_next_batch() {
 #[test]
 fn a_file_at_the_age_limit_is_rotated_without_a_batch() {
     let folder = Folder::new();
-    let mut file = FileWriter::open(Config {
+    let mut file = FileWriter::new(Config {
         rotate_age: Some(Duration::from_mins(1)),
         ..folder.config()
     })
@@ -316,7 +319,7 @@ fn a_file_at_the_age_limit_is_rotated_without_a_batch() {
 #[test]
 fn the_age_of_a_file_does_not_see_that_the_clock_is_set() {
     let folder = Folder::new();
-    let mut file = FileWriter::open(Config {
+    let mut file = FileWriter::new(Config {
         rotate_age: Some(Duration::from_mins(1)),
         ..folder.config()
     })
@@ -336,7 +339,7 @@ fn the_age_of_a_file_does_not_see_that_the_clock_is_set() {
 #[test]
 fn names_of_rotated_files_sort_by_age_when_the_clock_is_set_back() {
     let folder = Folder::new();
-    let mut file = FileWriter::open(Config {
+    let mut file = FileWriter::new(Config {
         rotate_bytes: Some(1),
         ..folder.config()
     })
@@ -377,7 +380,7 @@ fn only_the_newest_rotated_files_are_kept_and_no_other_file_is_removed() {
     }
     let lookalike = "out.jsonl.20000101T000000.000Z";
     fs::create_dir(folder.0.path().join(lookalike)).unwrap();
-    let mut file = FileWriter::open(Config {
+    let mut file = FileWriter::new(Config {
         rotate_bytes: Some(1),
         keep: Some(2),
         ..folder.config()

@@ -10,4 +10,4 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
-pub(super) use system::{go_to_end, is_at, kind_of, open, read_exact_at, try_lock};
+pub(super) use system::{check_writable, go_to_end, is_at, kind_of, open, read_exact_at, try_lock};

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::Access;
+
 /// Opens a file for reading and appending. The group can read one that is created.
 pub(in crate::writer) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
@@ -15,6 +17,11 @@ pub(in crate::writer) fn open(path: &Path) -> io::Result<File> {
         .create(true)
         .mode(0o640)
         .open(path)
+}
+
+/// Whether this process may write a file, or create files in a folder.
+pub(in crate::writer) fn check_writable(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(path, Access::WRITE_OK)?)
 }
 
 /// Nothing: each write appends.

@@ -24,6 +24,12 @@ use windows_sys::Win32::{
 /// The byte that is locked: behind every content, because nothing can read or write a locked byte.
 const LOCKED_HIGH: u32 = 0x7fff_ffff;
 
+/// Unknown before a file is created there.
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
+pub(in crate::writer) const fn check_writable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Opens a file for reading and writing: one that is opened for appending cannot be truncated.
 pub(in crate::writer) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
