@@ -5,7 +5,12 @@
 //! processes of their own only. A plugin that cannot check settings without an instance is
 //! started with a temporary state folder; the output says so.
 
-use std::{error::Error as _, path::Path};
+use std::{
+    error::Error as _,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 use serde::Serialize;
 
@@ -22,6 +27,9 @@ use crate::{
     traps::TrapMappings,
     webhooks::WebhookMappings,
 };
+
+/// Exporters that are checked at the same time. Each has a process.
+const MAX_CHECKS: usize = 16;
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
@@ -134,54 +142,138 @@ fn findings(
     let storage = |one| storage(drivers.registry(), one);
     findings.extend(storages.map(storage));
     findings.extend(mappings(config, output));
+    let context = ExporterChecks {
+        config,
+        check,
+        folder: folder.path(),
+        is_host_running,
+    };
+    // One after the other: plugins are hashed and copied once.
+    let mut prepared = Vec::new();
     for exporter in scratch.exporters {
-        let what = format!(
-            "exporter {} ({}, {})",
-            exporter.name, exporter.plugin, exporter.kind
-        );
         let isolation = plugins.check_isolation(&exporter);
         let exporter = ExporterConfig {
             isolation: Isolation::Process,
             ..exporter
         };
-        let host = || instance_host(config, &exporter, folder.path());
-        let mut connection = None;
         let factory = isolation.and_then(|()| plugins.open_exporter(&exporter));
-        let result = factory.and_then(|factory| {
-            let settings = CheckedSettings {
-                factory: &factory,
-                exporter: &exporter,
-                is_host_running,
-            };
-            match check {
-                ExporterCheck::Settings => settings.run(host, output),
-                ExporterCheck::Start => start(&factory, &exporter, host()),
-                ExporterCheck::Connect if is_host_running && factory.exclusive => {
-                    output.warn(&format!(
-                        "the connection of exporter `{}` was not checked: the running host has its only \
-                         instance (see `delfin-host exporters`)",
-                        exporter.name
-                    ));
-                    settings.run(host, output)
-                }
-                ExporterCheck::Connect => {
-                    let mut trial = Trial::start(&factory, &exporter, host())?;
-                    trial.create()?;
-                    connection = Some(trial.health());
-                    trial.close()
-                }
-            }
-        });
-        let redacted = |result: Result<(), String>| {
-            result.map_err(|error| config.redactor.redact(&error).into_owned())
-        };
-        findings.push(Finding::of(what.clone(), redacted(result)));
-        findings.extend(connection.map(|result| Finding {
-            is_connection: true,
-            ..Finding::of(format!("connection of {what}"), redacted(result))
-        }));
+        prepared.push((exporter, factory));
+    }
+    for checked in context.run_all(&prepared) {
+        for warning in &checked.warnings {
+            output.warn(warning);
+        }
+        findings.extend(checked.findings);
     }
     Ok(findings)
+}
+
+/// How the exporters of a configuration are checked.
+struct ExporterChecks<'a> {
+    config: &'a Config,
+    check: ExporterCheck,
+    /// For the state of instances.
+    folder: &'a Path,
+    is_host_running: bool,
+}
+
+/// What the check of an exporter has found.
+#[derive(Default)]
+struct CheckedExporter {
+    findings: Vec<Finding>,
+    warnings: Vec<String>,
+}
+
+impl ExporterChecks<'_> {
+    /// Checks exporters at the same time, because most of it is waiting for receivers. The results
+    /// have the order of the exporters.
+    fn run_all(
+        &self,
+        exporters: &[(ExporterConfig, Result<ExporterFactory, String>)],
+    ) -> Vec<CheckedExporter> {
+        let waiting = Mutex::new(exporters.iter().enumerate());
+        let next = || lock(&waiting).next();
+        let checked = Mutex::new(Vec::new());
+        let work = || {
+            while let Some((number, (exporter, factory))) = next() {
+                let result = self.run(exporter, factory.as_ref());
+                lock(&checked).push((number, result));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..exporters.len().min(MAX_CHECKS) {
+                scope.spawn(work);
+            }
+        });
+        let mut checked = std::mem::take(&mut *lock(&checked));
+        checked.sort_unstable_by_key(|(number, _)| *number);
+        checked.into_iter().map(|(_, result)| result).collect()
+    }
+
+    fn run(
+        &self,
+        exporter: &ExporterConfig,
+        factory: Result<&ExporterFactory, &String>,
+    ) -> CheckedExporter {
+        let what = format!(
+            "exporter {} ({}, {})",
+            exporter.name, exporter.plugin, exporter.kind
+        );
+        let mut checked = CheckedExporter::default();
+        let mut connection = None;
+        let result = factory.map_err(String::clone).and_then(|factory| {
+            self.run_instance(exporter, factory, &mut connection, &mut checked.warnings)
+        });
+        let redacted = |result: Result<(), String>| {
+            result.map_err(|error| self.config.redactor.redact(&error).into_owned())
+        };
+        let connection = connection.map(|result| Finding {
+            is_connection: true,
+            ..Finding::of(format!("connection of {what}"), redacted(result))
+        });
+        checked.findings.push(Finding::of(what, redacted(result)));
+        checked.findings.extend(connection);
+        checked
+    }
+
+    /// `connection` gets the result of the check of the receiver, if there is one.
+    fn run_instance(
+        &self,
+        exporter: &ExporterConfig,
+        factory: &ExporterFactory,
+        connection: &mut Option<Result<(), String>>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), String> {
+        let state_dir = self.folder.display().to_string();
+        let host = || InstanceHost::new(&exporter.name, &self.config.redactor, state_dir.clone());
+        let settings = CheckedSettings {
+            factory,
+            exporter,
+            is_host_running: self.is_host_running,
+        };
+        match self.check {
+            ExporterCheck::Settings => settings.run(host, warnings),
+            ExporterCheck::Start => start(factory, exporter, host()),
+            ExporterCheck::Connect if self.is_host_running && factory.exclusive => {
+                warnings.push(format!(
+                    "the connection of exporter `{}` was not checked: the running host has its only \
+                     instance (see `delfin-host exporters`)",
+                    exporter.name
+                ));
+                settings.run(host, warnings)
+            }
+            ExporterCheck::Connect => {
+                let mut trial = Trial::start(factory, exporter, host())?;
+                trial.create()?;
+                *connection = Some(trial.health());
+                trial.close()
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The check of an exporter's settings.
@@ -192,20 +284,24 @@ struct CheckedSettings<'a> {
 }
 
 impl CheckedSettings<'_> {
-    fn run(&self, host: impl Fn() -> InstanceHost, output: &Output<'_>) -> Result<(), String> {
+    fn run(
+        &self,
+        host: impl Fn() -> InstanceHost,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), String> {
         if Trial::start(self.factory, self.exporter, host())?.check()? {
             return Ok(());
         }
         let name = &self.exporter.name;
         if self.is_host_running && self.factory.exclusive {
-            output.warn(&format!(
+            warnings.push(format!(
                 "the settings of exporter `{name}` were not checked: its plugin cannot check them without an \
                  instance, and the running host has the only one (stop the host, or build the plugin with a \
                  newer `delfin-plugin-api`)"
             ));
             return Ok(());
         }
-        output.warn(&format!(
+        warnings.push(format!(
             "exporter `{name}` was started and closed, with a temporary state folder: its plugin cannot check \
              settings without an instance, and what it creates elsewhere stays (build it with a newer \
              `delfin-plugin-api`)"
@@ -303,11 +399,6 @@ fn storage(registry: &DriverRegistry, storage: &StorageConfig) -> Finding {
     );
     let driver = registry.factory(&storage.vendor, &storage.model).map(drop);
     Finding::of(what, driver.map_err(|error| error.to_string()))
-}
-
-fn instance_host(config: &Config, exporter: &ExporterConfig, folder: &Path) -> InstanceHost {
-    let state_dir = folder.display().to_string();
-    InstanceHost::new(&exporter.name, &config.redactor, state_dir)
 }
 
 impl Finding {
