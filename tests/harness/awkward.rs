@@ -17,4 +17,11 @@ pub const AWKWARD_TEXTS: [&str; 6] = [
 ];
 
 /// Values that lose digits or their sign, and values that are no numbers.
-pub const AWKWARD_VALUES: [f64; 5] = [0.1 + 0.2, f64::MAX, -0.0, f64::NAN, f64::INFINITY];
+pub const AWKWARD_VALUES: [f64; 6] = [
+    0.1 + 0.2,
+    f64::MAX,
+    -0.0,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+];

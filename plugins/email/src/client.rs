@@ -38,6 +38,11 @@ pub(crate) struct SmtpClient {
 impl SmtpClient {
     /// A client for the server in `config`. Connects with the first batch.
     pub(crate) fn new(config: ServerConfig) -> Result<Self, Failure> {
+        if config.login.is_some() && config.encryption == MailEncryption::Off {
+            config
+                .address
+                .warn_of_plain_credentials("set `tls = \"starttls\"`");
+        }
         let hello = config.hello_name.clone();
         Ok(Self {
             tls: tls_parameters(config.address.host(), &config.tls)?,
@@ -101,8 +106,7 @@ impl SmtpClient {
             }
         }
         let address = &self.config.address;
-        let resolved = address.resolve(deadline);
-        let resolved = resolved.map_err(|error| Failure::retry(format!("`{address}`: {error}")))?;
+        let resolved = address.look_up(deadline)?;
         let failed = |stage| move |error: Error| failure(stage, &error, address);
         let is_tls = self.config.encryption == MailEncryption::Tls;
         let mut connection = SmtpConnection::connect(
@@ -168,6 +172,8 @@ fn set_timeout(connection: &mut SmtpConnection, deadline: Instant) {
 }
 
 fn tls_parameters(host: &str, tls: &Tls) -> Result<TlsParameters, Failure> {
+    // Says why a file cannot be used as every exporter does.
+    tls.config()?;
     let unusable = |path: &Path, reason: &dyn std::fmt::Display| {
         Failure::misconfigured(format!("cannot use `{}`: {reason}", path.display()))
     };

@@ -163,7 +163,7 @@ impl TryFrom<RawSettings> for Config {
         );
         if encryption == MailEncryption::Off && tls != Tls::default() {
             mistakes.add(
-                "certificates have no effect without TLS (remove them, or set another `tls`)"
+                "certificates have no effect with `tls = \"off\"` (remove them, or set another `tls`)"
                     .to_owned(),
             );
         }

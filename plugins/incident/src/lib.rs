@@ -11,7 +11,9 @@ mod state;
 use std::time::Instant;
 
 use delfin_plugin_api::{
-    AlertBatch, Batch, Context, Exporter, Failure, Host, Origin, Outcome, export_plugin, log,
+    AlertBatch, Batch, Context, Exporter, Failure, Host, Origin, Outcome, export_plugin,
+    http::warn_of_plain_url,
+    log,
     workers::{WorkItem, key_of, send_all},
 };
 
@@ -51,7 +53,8 @@ impl<S: IncidentService> Exporter for IncidentExporter<S> {
     }
 
     fn create(config: Config<S>, _: &Host) -> Result<Self, Failure> {
-        config.http.warn_of_plain_credentials(&config.url.url);
+        // Each service has a secret: in a header, in the URL or in the requests.
+        warn_of_plain_url(&config.url.url);
         Ok(Self {
             workers: config.workers,
             client: IncidentClient::new(config)?,

@@ -35,7 +35,12 @@ impl<B: KafkaBatch> Exporter for KafkaExporter<B> {
     type Batch = B;
     type Config = Config<B>;
 
+    fn check(config: Config<B>) -> Outcome {
+        Ok(client::check(&config)?)
+    }
+
     fn create(config: Config<B>, host: &Host) -> Result<Self, Failure> {
+        config.properties.warn_of_plain_credentials();
         Ok(Self {
             client: KafkaClient::new(config)?,
             host: host.clone(),

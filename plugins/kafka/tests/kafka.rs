@@ -18,6 +18,7 @@ use delfin_plugin_api::{
     testkit::{CallOptions, Harness, TestInstance},
     time::now_ms,
 };
+use delfin_tests::{AWKWARD_TEXTS, AWKWARD_VALUES};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::broker::{Arrived, Broker, PATIENCE};
@@ -176,6 +177,38 @@ fn all_series_of_a_large_storage_arrive_item_by_item() {
             "{format} {compression}: {} of 31629",
             read.len()
         );
+    }
+}
+
+#[test]
+fn awkward_labels_and_values_arrive_as_the_readme_says() {
+    let Some(broker) = shared() else { return };
+    let harness = Harness::of_crate();
+    let mut batch = PerformanceBatchBuilder::new();
+    for text in AWKWARD_TEXTS {
+        let labels = [("storage_id", "s"), ("odd \"label\"\n", text)];
+        let points = (1..).zip(AWKWARD_VALUES);
+        batch.series("iops", labels, points).unwrap();
+    }
+    let batch = batch.build();
+    for format in ["delfin", "arrow"] {
+        let topic = format!("awkward-{format}");
+        broker.create_topic(&topic, 1, &[]);
+        let settings = json!({ "message_format": format });
+        let mut instance = performance(&harness, &broker.servers(), &topic, &settings);
+        assert_eq!(export(&mut instance, batch.as_arrow(), PATIENCE), Ok(()));
+        let arrived = broker.arrived(&topic, 1);
+        let (read, is_json) = match format {
+            "arrow" => (streams(&arrived), false),
+            _ => (triples(&arrived), true),
+        };
+        let mut expected = sent(&batch);
+        for (_, _, points) in &mut expected {
+            // JSON has no other numbers.
+            points.retain(|_, value| !is_json || value.is_finite());
+        }
+        // As texts: NaN does not equal itself.
+        assert_eq!(format!("{read:?}"), format!("{expected:?}"), "{format}");
     }
 }
 

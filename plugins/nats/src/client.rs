@@ -46,19 +46,22 @@ impl MessageClient for NatsClient {
     type Config = NatsConfig;
 
     fn check(config: NatsConfig) -> Outcome {
-        let tls = config.tls.map(|tls| tls.config());
-        tls.transpose().map(drop)
+        options(&config).map(drop)
     }
 
     fn new(config: NatsConfig, host: &Host) -> Result<Self, Failure> {
-        let mut client = Self {
+        if config.tls.is_none() && config.login.is_sent() {
+            for server in &config.servers {
+                server.warn_of_plain_credentials("remove `tls = false`");
+            }
+        }
+        options(&config)?;
+        Ok(Self {
             runtime: AsyncRuntime::new(host)?,
             config,
             client: None,
             server_error: Arc::default(),
-        };
-        client.options()?;
-        Ok(client)
+        })
     }
 
     fn send(&mut self, messages: Vec<EncodedMessage>, rows: usize, time: Duration) -> Outcome {
@@ -135,50 +138,61 @@ impl NatsClient {
             .collect()
     }
 
-    fn options(&mut self) -> Result<ConnectOptions, Failure> {
+    fn options(&self) -> Result<ConnectOptions, Failure> {
         let server_error = Arc::clone(&self.server_error);
-        let mut options = ConnectOptions::new()
-            .name("delfin-host")
-            .connection_timeout(CONNECT_TIMEOUT)
-            // Each server once. A call that fails opens a new connection.
-            .max_reconnects(self.config.servers.len())
-            .event_callback(move |event| {
-                let server_error = Arc::clone(&server_error);
-                async move {
-                    log::debug!(event:%; "connection event");
-                    if let Event::ServerError(error) = event {
-                        *server_error.lock().unwrap_or_else(PoisonError::into_inner) =
-                            Some(error.to_string());
-                    }
+        let options = options(&self.config)?;
+        Ok(options.event_callback(move |event| {
+            let server_error = Arc::clone(&server_error);
+            async move {
+                log::debug!(event:%; "connection event");
+                if let Event::ServerError(error) = event {
+                    *server_error.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(error.to_string());
                 }
-            });
-        if let Some(tls) = &self.config.tls {
-            options = options.require_tls(true).tls_client_config(tls.config()?);
-        }
-        Ok(match &self.config.login {
-            NatsLogin::None => options,
-            NatsLogin::Password { username, password } => {
-                options.user_and_password(username.clone(), password.reveal().to_owned())
             }
-            NatsLogin::Token(token) => options.token(token.reveal().to_owned()),
-            NatsLogin::Nkey(seed) => options.nkey(seed.reveal().to_owned()),
-            NatsLogin::Credentials(path) => {
-                let unusable = |reason: &dyn std::fmt::Display| {
-                    let path = path.display();
-                    Failure::misconfigured(format!("cannot use `credentials` `{path}`: {reason}"))
-                };
-                let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
-                // The library's error is not shown: it may quote the file.
-                let with_login = options.credentials(&text);
-                with_login.map_err(|_| unusable(&"it holds no credentials of NATS"))?
-            }
-        })
+        }))
     }
 
     fn server_error(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         let error = self.server_error.lock();
         error.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How to connect. Reads the files of the settings.
+fn options(config: &NatsConfig) -> Result<ConnectOptions, Failure> {
+    let mut options = ConnectOptions::new()
+        .name("delfin-host")
+        .connection_timeout(CONNECT_TIMEOUT)
+        // Each server once. A call that fails opens a new connection.
+        .max_reconnects(config.servers.len());
+    if let Some(tls) = &config.tls {
+        options = options.require_tls(true).tls_client_config(tls.config()?);
+    }
+    Ok(match &config.login {
+        NatsLogin::None => options,
+        NatsLogin::Password { username, password } => {
+            options.user_and_password(username.clone(), password.reveal().to_owned())
+        }
+        NatsLogin::Token(token) => options.token(token.reveal().to_owned()),
+        NatsLogin::Nkey(seed) => options.nkey(seed.reveal().to_owned()),
+        NatsLogin::Credentials(path) => {
+            let unusable = |reason: &dyn std::fmt::Display| {
+                let path = path.display();
+                Failure::misconfigured(format!("cannot use `credentials` `{path}`: {reason}"))
+            };
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                unusable(&format!(
+                    "{error} (name a file that the host's user can read)"
+                ))
+            })?;
+            // The library's error is not shown: it may quote the file.
+            let with_login = options.credentials(&text);
+            with_login.map_err(|_| {
+                unusable(&"it holds no credentials of NATS (name a file that `nsc` has made)")
+            })?
+        }
+    })
 }
 
 /// Publishes messages until one fails, and enters the results of all that were sent.

@@ -97,6 +97,14 @@ struct RawSettings {
 }
 
 impl NatsLogin {
+    /// Whether the server gets a secret. Of a key, it gets a signature.
+    pub(crate) fn is_sent(&self) -> bool {
+        match self {
+            Self::Password { .. } | Self::Token(_) => true,
+            Self::None | Self::Nkey(_) | Self::Credentials(_) => false,
+        }
+    }
+
     /// What to check if a server refuses the login.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
@@ -285,7 +293,10 @@ mod tests {
             "write `json` or `arrow`",
         );
         check(json!({ "message_bytes": 10 }), "at least 1024");
-        check(json!({ "tls": false, "client_key": "k" }), "without TLS");
+        check(
+            json!({ "tls": false, "client_key": "k" }),
+            "with `tls = false`",
+        );
         check(json!({ "stream": "s" }), "unknown field `stream`");
     }
 

@@ -4,12 +4,13 @@
 
 use delfin_plugin_api::{
     Failure,
-    stream::Address,
     text::excerpt,
     tls,
     unreachable::{self, HOST_UNKNOWN},
 };
 use tokio_postgres::error::DbError;
+
+use crate::config::Config;
 
 const MAX_REASON: usize = 500;
 
@@ -38,12 +39,13 @@ enum ErrorClass {
 }
 
 impl PostgresError {
-    pub(crate) fn into_failure(self, address: &Address) -> Failure {
+    pub(crate) fn into_failure(self, config: &Config) -> Failure {
+        let address = &config.address;
         match &self {
             Self::HostUnknown => Failure::retry(format!("`{address}`: {HOST_UNKNOWN}")),
-            Self::Connect(error) => connect_failure(error, address),
+            Self::Connect(error) => connect_failure(error, config),
             Self::Postgres(error) => match error.as_db_error() {
-                Some(error) => database_failure(error, address),
+                Some(error) => database_failure(error, config),
                 None => Failure::retry(format!("`{address}`: {}", chain(error))),
             },
             Self::Tables(reason) => Failure::misconfigured(format!("`{address}`: {reason}")),
@@ -51,10 +53,11 @@ impl PostgresError {
     }
 }
 
-fn connect_failure(error: &tokio_postgres::Error, address: &Address) -> Failure {
+fn connect_failure(error: &tokio_postgres::Error, config: &Config) -> Failure {
     if let Some(error) = error.as_db_error() {
-        return database_failure(error, address);
+        return database_failure(error, config);
     }
+    let address = &config.address;
     if let Some(reason) = tls::reason_of(error) {
         return Failure::misconfigured(format!("`{address}`: {reason}"));
     }
@@ -77,13 +80,16 @@ fn connect_failure(error: &tokio_postgres::Error, address: &Address) -> Failure 
     ))
 }
 
-fn database_failure(error: &DbError, address: &Address) -> Failure {
+fn database_failure(error: &DbError, config: &Config) -> Failure {
+    let address = &config.address;
     let code = error.code().code();
     let reason = excerpt(error.message(), MAX_REASON);
-    let message = match remedy(code) {
-        "" => format!("`{address}`: {reason} (SQLSTATE {code})"),
-        remedy => format!("`{address}`: {reason} (SQLSTATE {code}; {remedy})"),
+    let remedy = match code {
+        "42501" => missing_right(error.message(), config),
+        code => remedy(code).to_owned(),
     };
+    let separator = if remedy.is_empty() { "" } else { "; " };
+    let message = format!("`{address}`: {reason} (SQLSTATE {code}{separator}{remedy})");
     match class_of(code) {
         ErrorClass::Retry => Failure::retry(message),
         ErrorClass::Rejected => Failure::rejected(message),
@@ -113,11 +119,46 @@ fn remedy(code: &str) -> &'static str {
         "25006" => "connect to the primary server",
         "28P01" | "28000" => "check `username`, `password` and the server's `pg_hba.conf`",
         "3D000" => "create the database",
-        "42501" => {
-            "grant the role `CREATE` on the schema, or create the tables and set `create_tables = false`"
-        }
         _ => "",
     }
+}
+
+/// Which right the role needs, by the kind of object that the server names. A server with messages
+/// in another language names it too, but the kind cannot be read there.
+fn missing_right(message: &str, config: &Config) -> String {
+    let Config {
+        username,
+        schema,
+        database,
+        ..
+    } = config;
+    let grant = |right: &str, on: &str| format!("GRANT {right} ON {on} TO {username}");
+    let create_tables = "or create the tables yourself and set `create_tables = false`";
+    let in_schema = grant("USAGE, CREATE", &format!("SCHEMA {schema}"));
+    let of_tables = grant(
+        "SELECT, INSERT, UPDATE",
+        &format!("ALL TABLES IN SCHEMA {schema}"),
+    );
+    if message.contains("temporary") {
+        return grant("TEMPORARY", &format!("DATABASE {database}"));
+    }
+    if message.contains("must be owner") {
+        return format!("let {username} own the tables, {create_tables}");
+    }
+    if message.contains(" for schema ") {
+        return format!("{in_schema}, {create_tables}");
+    }
+    if message.contains(" for database ") {
+        let on = grant("CREATE", &format!("DATABASE {database}"));
+        return format!("{on}, or create the schema `{schema}`");
+    }
+    if [" for table ", " for relation ", " for view "]
+        .iter()
+        .any(|kind| message.contains(kind))
+    {
+        return of_tables;
+    }
+    format!("{in_schema}, and {of_tables}")
 }
 
 /// An error and its causes.
@@ -137,6 +178,34 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_right_is_named() {
+        let config = serde_json::json!({ "address": "a", "username": "u", "schema": "s" });
+        let config: Config = serde_json::from_value(config).unwrap();
+        let check = |message: &str, right: &str| {
+            let remedy = missing_right(message, &config);
+            assert!(remedy.starts_with(right), "{remedy}");
+        };
+        check(
+            "permission denied for schema s",
+            "GRANT USAGE, CREATE ON SCHEMA s TO u, or create",
+        );
+        check(
+            "permission denied for table delfin_points",
+            "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA s TO u",
+        );
+        check(
+            "permission denied for database delfin",
+            "GRANT CREATE ON DATABASE delfin TO u, or",
+        );
+        check(
+            "permission denied to create temporary tables in database \"delfin\"",
+            "GRANT TEMPORARY ON DATABASE delfin TO u",
+        );
+        check("must be owner of view v", "let u own the tables");
+        check("keine Berechtigung", "GRANT USAGE, CREATE ON SCHEMA s");
+    }
 
     #[test]
     fn the_class_of_a_code_decides_what_happens_to_the_rows() {

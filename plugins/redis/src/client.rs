@@ -45,6 +45,11 @@ impl MessageClient for RedisClient {
     }
 
     fn new(config: RedisConfig, _: &Host) -> Result<Self, Failure> {
+        if config.password.is_some() && config.tls.is_none() {
+            config
+                .address
+                .warn_of_plain_credentials("remove `tls = false`");
+        }
         Ok(Self {
             connector: Connector::new(config.address.clone(), config.tls.as_ref())?,
             config,

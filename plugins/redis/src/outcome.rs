@@ -48,7 +48,15 @@ fn failure(error: &str, message: String) -> Failure {
         )),
         "READONLY" => Failure::retry(format!("{message} (connect to the primary server)")),
         "ERR" if error.contains("max number of clients") => Failure::retry(message),
-        // An unknown command, or a number of a database that does not exist.
+        "ERR" if error.contains("DB index") => {
+            misconfigured("set a smaller `database`, or raise `databases` at the server")
+        }
+        "ERR" if error.contains("in cluster mode") => {
+            misconfigured("set `database = 0`: a cluster has no other")
+        }
+        "ERR" if error.contains("unknown command") => {
+            misconfigured("use a server with streams: Redis 5 or newer")
+        }
         "ERR" => Failure::misconfigured(message),
         // The server loads its data, cannot write to its disk, or has too few replicas.
         _ => Failure::retry(message),
@@ -91,7 +99,7 @@ mod tests {
         check(
             "ERR unknown command 'XADD'",
             "misconfigured",
-            "`s`: ERR unknown",
+            "Redis 5 or newer",
         );
         check("OOM command not allowed", "retry", "`maxmemory`");
         check("READONLY You can't write", "retry", "primary");
@@ -114,6 +122,8 @@ mod tests {
         );
         check("ERR invalid password", "unauthorized");
         check("ERR DB index is out of range", "misconfigured");
+        let index = login_failure("ERR DB index is out of range", &address);
+        check_outcome(&Err(index), "misconfigured", "smaller `database`");
         check("ERR max number of clients reached", "retry");
     }
 }

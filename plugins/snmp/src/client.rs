@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_snmp::{Client, Error, ErrorKind, Retry, transport::UdpHandle, v3::AuthoritativeEngine};
-use delfin_plugin_api::{Failure, Host, Outcome, runtime::AsyncRuntime};
+use delfin_plugin_api::{Failure, Host, Outcome, runtime::AsyncRuntime, stream::deadline};
 use futures_util::{StreamExt, stream};
 use tokio::time::timeout_at;
 
@@ -105,6 +105,8 @@ impl SnmpClient {
             return Ok(client.clone());
         }
         let address = &self.config.address;
+        // The library's error about a name has no remedy.
+        address.look_up(deadline(remaining))?;
         let target = (address.host().to_owned(), address.port());
         let retry = Retry::fixed(REPEATS, Duration::ZERO).unwrap_or_else(|_| Retry::none());
         let mut builder = Client::builder(target, self.config.login.clone())

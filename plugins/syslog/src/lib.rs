@@ -30,6 +30,10 @@ impl Exporter for AlertExporterSyslog {
 
     const EXCLUSIVE: bool = false;
 
+    fn check(config: Config) -> Outcome {
+        SyslogClient::new(config).map(drop)
+    }
+
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         Ok(Self {
             encoder: MessageEncoder::new(

@@ -89,6 +89,7 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
         "-0",
         "nan",
         "inf",
+        "-inf",
     ];
     let expected = expected.map(str::to_owned).to_vec();
     let expected = texts.map(|text| (text.to_owned(), expected.clone()));

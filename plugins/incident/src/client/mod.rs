@@ -32,7 +32,7 @@ impl<S: IncidentService> IncidentClient<S> {
     /// A client for the service in `config`. Connects with the first request.
     pub(crate) fn new(config: Config<S>) -> Result<Self, Failure> {
         Ok(Self {
-            http: Client::new(&config.http)?,
+            http: Client::new(&config.http)?.hiding(config.service.secret(&config.url.url)),
             limiter: RateLimiter::new(config.max_per_minute),
             config,
         })

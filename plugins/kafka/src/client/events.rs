@@ -18,9 +18,9 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::tls;
+use super::{connect, tls};
 use crate::{
-    config::Properties,
+    config::{BROKERS, Properties},
     outcome::{SendError, SendErrorKind},
 };
 
@@ -104,6 +104,11 @@ impl ProducerEvents {
 
     pub(super) fn last_error(&self) -> Option<SendError> {
         self.state().last_error.clone()
+    }
+
+    /// The error of a call without an answer, if no event says why.
+    pub(super) fn late(&self) -> SendError {
+        connect::late(self.properties.get(BROKERS).unwrap_or_default())
     }
 
     pub(super) fn redact(&self, text: &str) -> String {
@@ -192,10 +197,9 @@ impl ClientContext for ProducerEvents {
             return;
         }
         let mut state = self.state();
-        let error = match self.tls_error(&mut state, &reason) {
-            Some(error) => error,
-            None => SendError::new(SendErrorKind::of_code(code), reason),
-        };
+        let error = self.tls_error(&mut state, &reason);
+        let error = error.or_else(|| connect::error(&reason));
+        let error = error.unwrap_or_else(|| SendError::new(SendErrorKind::of_code(code), reason));
         if matches!(
             error.kind,
             SendErrorKind::Misconfigured | SendErrorKind::Unauthorized

@@ -3,6 +3,7 @@
 //! Promises: when the outcome is known, no message is in flight any more; messages
 //! that are too large for the brokers are made smaller, down to single rows.
 
+mod connect;
 mod events;
 mod producer;
 mod round;
@@ -16,7 +17,7 @@ use self::{
     round::{KeyGroup, SendRound, group_by_key},
 };
 use crate::{
-    config::Config,
+    config::{BROKERS, Config},
     encode::KafkaBatch,
     outcome::{RowResults, SendError, SendErrorKind},
 };
@@ -39,6 +40,13 @@ pub(crate) struct SendCall<'a> {
     pub(crate) time: CallTime<'a>,
     pub(crate) parts: Vec<BatchPart<'a>>,
     pub(crate) origin: &'static str,
+}
+
+/// Checks the properties, and the files that they name, without a connection.
+pub(crate) fn check<B: KafkaBatch>(config: &Config<B>) -> Result<(), SendError> {
+    let mut properties = config.properties.clone();
+    properties.remove(BROKERS);
+    KafkaProducer::new(&config.topic, &properties, config.limits.bytes).map(drop)
 }
 
 impl<B: KafkaBatch> KafkaClient<B> {

@@ -217,7 +217,10 @@ impl KafkaProducer {
             return Ok(());
         };
         let error = SendError::of_error(&error, &self.topic);
-        Err(self.with_cause(error))
+        Err(self.with_cause(match error.kind {
+            SendErrorKind::Unavailable => self.events().late(),
+            _ => error,
+        }))
     }
 
     /// Stops the round if waiting is pointless: after a fatal error, after an error
@@ -226,12 +229,7 @@ impl KafkaProducer {
         let error = self
             .fatal_error()
             .or_else(|| self.events().take_operator_error());
-        let late = || {
-            self.with_cause(SendError::new(
-                SendErrorKind::Unavailable,
-                "no answer in time",
-            ))
-        };
+        let late = || self.with_cause(self.events().late());
         self.stopped = error.or_else(|| time.is_short().then(late));
     }
 

@@ -335,10 +335,22 @@ fn a_property_that_librdkafka_does_not_know_is_named() {
             "librdkafka": { key: value },
         });
         let config: Config<PerformanceBatch> = serde_json::from_value(settings).unwrap();
+        assert!(check(&config).is_err());
         let refused = KafkaClient::new(config).err().unwrap();
         assert_eq!(refused.kind, SendErrorKind::Misconfigured);
         assert!(refused.reason.contains(key), "{refused:?}");
     }
+}
+
+#[test]
+fn a_file_that_is_missing_is_named_without_a_connection() {
+    let settings = json!({ "tls": { "ca": "/no/such/ca.pem" } });
+    let config: Config<PerformanceBatch> = serde_json::from_value(settings).unwrap();
+    let refused = check(&config).unwrap_err();
+    assert_eq!(refused.kind, SendErrorKind::Misconfigured);
+    let start = "cannot use `tls.ca` `/no/such/ca.pem`: No such file";
+    assert!(refused.reason.starts_with(start), "{refused:?}");
+    assert!(refused.reason.contains("(name a file"), "{refused:?}");
 }
 
 #[test]

@@ -16,8 +16,8 @@ use delfin_plugin_api::{
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) use self::properties::Properties;
 use self::properties::property;
+pub(crate) use self::properties::{BROKERS, Properties};
 use crate::encode::KafkaBatch;
 
 const SERVERS: &str = "write `broker1:9092,broker2:9092` or a list";
@@ -71,7 +71,7 @@ impl<B: KafkaBatch> TryFrom<RawSettings> for Config<B> {
         let mut mistakes = Mistakes::default();
         let mut properties = Properties::default();
         let servers = servers(&written, &mut mistakes);
-        properties.set("bootstrap.servers", servers);
+        properties.set(BROKERS, servers);
         let topic = topic(&written, B::TOPIC, &mut mistakes);
         let format = MessageFormat::read::<B>(written.message_format.as_ref(), &mut mistakes);
         let compression = written.compression.as_ref();

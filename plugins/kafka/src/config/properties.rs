@@ -5,10 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use delfin_plugin_api::{redact::Redactor, setting::Mistakes};
+use delfin_plugin_api::{
+    credentials::warn_of_plain_credentials, redact::Redactor, setting::Mistakes,
+};
 use serde_json::Value;
 
 const VALUE: &str = "write text, a number, true or false";
+
+/// The property with the addresses of brokers.
+pub(crate) const BROKERS: &str = "bootstrap.servers";
 
 /// librdkafka's default of `message.max.bytes`.
 const MAX_MESSAGE_BYTES: usize = 1_000_000;
@@ -93,6 +98,20 @@ impl Properties {
 
     pub(crate) fn redactor(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// Logs a warning for each broker on another machine that gets a password without TLS.
+    pub(crate) fn warn_of_plain_credentials(&self) {
+        let protocol = self.get("security.protocol").unwrap_or_default();
+        if protocol.eq_ignore_ascii_case("sasl_plaintext") {
+            for broker in self.get(BROKERS).unwrap_or_default().split(',') {
+                warn_of_plain_credentials(broker, "set `tls`");
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.values.remove(key);
     }
 
     /// The longest message that librdkafka takes.

@@ -39,6 +39,11 @@ impl MessageClient for MqttClient {
     }
 
     fn new(config: BrokerConfig, host: &Host) -> Result<Self, Failure> {
+        if config.password.is_some() && config.tls.is_none() {
+            config
+                .address
+                .warn_of_plain_credentials("remove `tls = false`");
+        }
         Ok(Self {
             connector: Connector::new(config.address.clone(), config.tls.as_ref())?,
             config,

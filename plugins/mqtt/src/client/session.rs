@@ -179,8 +179,8 @@ impl MqttSession {
                 }
                 Ok(packet) => return Ok(packet),
                 Err(Error::InsufficientBytes(_)) => {}
-                Err(error) => {
-                    let error = format!("not an answer of MQTT 5: {error}");
+                Err(_) => {
+                    let error = "what the receiver sends is not MQTT 5";
                     return Err(io::Error::new(ErrorKind::InvalidData, error).into());
                 }
             }

@@ -157,6 +157,7 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
         "-0.0",
         "nan",
         "inf",
+        "-inf",
     ];
     let expected = expected.map(str::to_owned).to_vec();
     let texts = texts.into_iter().map(str::to_owned);

@@ -31,6 +31,11 @@ impl PostgresClient {
     /// A client for the database in `config`. Connects with the first batch.
     pub(crate) fn new(config: Config, host: &Host) -> Result<Self, Failure> {
         let tls = config.tls.as_ref().map(|tls| tls.config()).transpose()?;
+        if config.password.is_some() && tls.is_none() {
+            config
+                .address
+                .warn_of_plain_credentials("remove `tls = false`");
+        }
         Ok(Self {
             runtime: AsyncRuntime::new(host)?,
             tls: tls.map(MakeRustlsConnect::new),
@@ -114,9 +119,14 @@ impl PostgresClient {
         let address = &self.config.address;
         let failure = match result {
             Some(Ok(result)) => return Ok(result),
-            Some(Err(error)) => error.into_failure(address),
+            Some(Err(error)) => error.into_failure(&self.config),
             // Not uncertain: rows that are written twice are there once.
-            None => Failure::retry(format!("`{address}`: does not answer in time")),
+            None if self.connection.is_some() => {
+                Failure::retry(format!("`{address}`: does not answer in time"))
+            }
+            None => Failure::retry(format!(
+                "`{address}`: does not answer in time (check that the port is that of PostgreSQL)"
+            )),
         };
         // The server rolls back what the connection has begun.
         self.connection = None;

@@ -93,11 +93,22 @@ impl ZabbixClient {
 
     /// Asks with a request without values.
     pub(crate) fn health(&self, deadline: Instant) -> Outcome {
-        let counts = self.request(b"{\"request\":\"sender data\",\"data\":[]}", deadline)?;
+        let body = b"{\"request\":\"sender data\",\"data\":[]}";
+        let counts = self.exchange(body, deadline, Connector::login_failure)?;
         counts.check(0, self.connector.address())
     }
 
     fn request(&self, body: &[u8], deadline: Instant) -> Result<ValueCounts, Failure> {
+        self.exchange(body, deadline, Connector::send_failure)
+    }
+
+    /// `failure` is what it means that there is no response.
+    fn exchange(
+        &self,
+        body: &[u8],
+        deadline: Instant,
+        failure: fn(&Connector, &io::Error) -> Failure,
+    ) -> Result<ValueCounts, Failure> {
         let address = self.connector.address();
         let frame = frame(body, self.compress).map_err(Failure::rejected)?;
         let mut connection = self.connector.connect(deadline)?;
@@ -113,7 +124,7 @@ impl ZabbixClient {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(Failure::Uncertain {
                 message: format!("`{address}`: closed the connection without a response"),
             }),
-            Err(error) => Err(self.connector.send_failure(&error)),
+            Err(error) => Err(failure(&self.connector, &error)),
         }
     }
 }

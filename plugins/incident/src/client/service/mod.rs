@@ -56,8 +56,21 @@ pub(crate) trait IncidentService: fmt::Debug + Sized + Send + Sync + 'static {
         mistakes: &mut Mistakes,
     ) -> Option<Self>;
 
+    /// What nobody else may see, apart from the settings of the HTTP client: a service may repeat it
+    /// in a response. Empty if there is nothing.
+    fn secret<'a>(&'a self, _url: &'a str) -> &'a str {
+        ""
+    }
+
     /// Reports the alerts of one request.
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome;
+}
+
+/// The path and the query of the URL of a webhook, which are its secret.
+fn secret_path(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let path = url[host..].find(['/', '?']);
+    path.map_or("", |path| &url[host + path..])
 }
 
 /// The response has no content but white space, or this text.

@@ -45,6 +45,10 @@ impl IncidentService for PagerDuty {
         Some(Self { routing_key })
     }
 
+    fn secret<'a>(&'a self, _: &'a str) -> &'a str {
+        self.routing_key.reveal()
+    }
+
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {
         // A request has one event.
         incidents

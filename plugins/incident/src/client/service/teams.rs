@@ -3,7 +3,7 @@
 use delfin_plugin_api::{Outcome, http::ClientSettings, setting::Mistakes, text::excerpt_lines};
 use serde_json::{Value, json};
 
-use super::{IncidentService, is_text};
+use super::{IncidentService, is_text, secret_path};
 use crate::{
     client::ServiceConnection,
     config::ServiceSettings,
@@ -29,6 +29,10 @@ impl IncidentService for Teams {
 
     fn read(_: &mut ServiceSettings, _: &ClientSettings, _: &mut Mistakes) -> Option<Self> {
         Some(Self)
+    }
+
+    fn secret<'a>(&'a self, url: &'a str) -> &'a str {
+        secret_path(url)
     }
 
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {

@@ -13,12 +13,12 @@ pub(in crate::client) fn file_error(text: &str, properties: &Properties) -> Opti
         (
             "ssl.ca.location",
             "tls.ca",
-            "it holds no certificate that can be read",
+            "it holds no certificate that can be read (name a PEM file with certificates)",
         ),
         (
             "ssl.certificate.location",
             "tls.certificate",
-            "it holds no certificate that can be read",
+            "it holds no certificate that can be read (name a PEM file with certificates)",
         ),
         (
             "ssl.key.location",
@@ -29,9 +29,9 @@ pub(in crate::client) fn file_error(text: &str, properties: &Properties) -> Opti
     let (property, setting, content) = files.into_iter().find(|file| text.contains(file.0))?;
     let path = properties.get(property)?;
     let reason = match std::fs::read(path) {
-        Err(error) => error.to_string(),
+        Err(error) => format!("{error} (name a file that the host's user can read)"),
         Ok(bytes) if !bytes.windows(5).any(|part| part == b"-----") => {
-            "it is not a file in the form PEM".to_owned()
+            "it is not a file in the form PEM (convert it)".to_owned()
         }
         Ok(_) => content.to_owned(),
     };

@@ -7,6 +7,7 @@ mod certificate;
 mod file;
 
 pub(super) use self::file::file_error;
+use super::connect::broker;
 use crate::{
     config::Properties,
     outcome::{SendError, SendErrorKind},
@@ -40,13 +41,6 @@ pub(super) fn is_detail(line: &str) -> bool {
     ["SSL handshake", "SSL_HANDSHAKE", ":SSL routines:"]
         .iter()
         .any(|detail| line.contains(detail))
-}
-
-/// The address in `ssl://host:port/name: text` or `host:port/name: text`.
-fn broker(text: &str) -> Option<&str> {
-    let name = text.split_once("://").map_or(text, |(_, name)| name);
-    let (address, _) = name.split_once('/')?;
-    (!address.contains(' ')).then_some(address)
 }
 
 fn is_encrypted(properties: &Properties) -> bool {
