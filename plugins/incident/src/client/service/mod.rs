@@ -56,7 +56,7 @@ pub(crate) trait IncidentService: fmt::Debug + Sized + Send + Sync + 'static {
         mistakes: &mut Mistakes,
     ) -> Option<Self>;
 
-    /// What nobody else may see, apart from the settings of the HTTP client: a service may repeat it
+    /// A secret apart from the settings of the HTTP client: a service may repeat it
     /// in a response. Empty if there is nothing.
     fn secret<'a>(&'a self, _url: &'a str) -> &'a str {
         ""
