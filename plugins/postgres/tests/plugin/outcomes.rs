@@ -50,7 +50,12 @@ fn mistakes_of_the_settings_pause_the_exporter_with_a_remedy() {
         "create the database",
     );
     database.query("CREATE ROLE reader LOGIN PASSWORD 'secret'");
-    check("username", "reader", "misconfigured", "grant the role");
+    check(
+        "username",
+        "reader",
+        "misconfigured",
+        "GRANT USAGE, CREATE ON SCHEMA",
+    );
 
     let nowhere = format!("127.0.0.1:{}", free_port());
     check("address", &nowhere, "retry", "refused (start the receiver");

@@ -7,7 +7,10 @@ use delfin_plugin_api::{
 use delfin_tests::{Authority, receivers::free_port};
 use serde_json::{Value, json};
 
-use crate::{PERFORMANCE, support::Server};
+use crate::{
+    PERFORMANCE,
+    support::{Server, deliver},
+};
 
 fn with(mut settings: Value, more: Value) -> Value {
     let more = more.as_object().unwrap().clone();
@@ -68,7 +71,8 @@ fn a_key_of_another_kind_and_a_full_memory_are_named() {
         "refused",
     );
     server.redis.restart();
-    assert_eq!(exporter.send(&sample::performance(1, 1)), Ok(()));
+    // A server that loads its data answers `LOADING`.
+    deliver(&mut exporter, &sample::performance(1, 1));
 }
 
 #[test]
