@@ -21,10 +21,12 @@ where
     };
     let mut descriptors = table.descriptors()?;
     while let Some(descriptor) = descriptors.next()? {
-        let name = table.name(descriptor.name.get(LE))?;
-        needs
-            .libraries
-            .push(String::from_utf8_lossy(name).into_owned());
+        let name = String::from_utf8_lossy(table.name(descriptor.name.get(LE))?);
+        // GNU's linker writes an entry for each import library, and several can name one library.
+        let is_same = |known: &String| known.eq_ignore_ascii_case(&name);
+        if !needs.libraries.iter().any(is_same) {
+            needs.libraries.push(name.into_owned());
+        }
     }
     Ok(needs)
 }

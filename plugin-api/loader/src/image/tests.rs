@@ -73,14 +73,14 @@ fn mach_o(section: &str) -> Vec<u8> {
 }
 
 /// A PE library of two sections: one with its name cut to eight characters, and one that imports a
-/// library.
+/// library twice.
 fn pe() -> Vec<u8> {
     let size = MANIFEST.len() as u32;
     let (dos, headers, optional, section) = (64, 4 + 20, 240, 40);
     let data = dos + headers + optional + 2 * section;
     let imported = b"VENDOR.dll\0";
-    // A descriptor and the end of the list, in front of the name.
-    let (descriptors, imports) = (2 * 20, 2 * 20 + imported.len() as u32);
+    // Two descriptors of one library and the end of the list, in front of the name.
+    let (descriptors, imports) = (3 * 20, 3 * 20 + imported.len() as u32);
     let mut file = b"MZ".to_vec();
     file.resize(60, 0);
     numbers(&mut file, &[dos]);
@@ -101,7 +101,9 @@ fn pe() -> Vec<u8> {
         &[imports, 0x2000, imports, data + size, 0, 0, 0, 0],
     );
     file.extend(MANIFEST);
-    numbers(&mut file, &[0, 0, 0, 0x2000 + descriptors, 0]);
+    for _ in 0..2 {
+        numbers(&mut file, &[0, 0, 0, 0x2000 + descriptors, 0]);
+    }
     numbers(&mut file, &[0; 5]);
     file.extend(imported);
     file
