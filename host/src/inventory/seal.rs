@@ -5,7 +5,7 @@
 //! data. The key is created on first use, readable by the host's user only.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::error::InventoryOpenError;
 use crate::{
-    platform::{FileAccess, FileReaders, OpenRestricted, rename_durable},
+    platform::{FileAccess, create_private_file, rename_durable},
     regular_file,
 };
 
@@ -174,11 +174,7 @@ fn create(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .readable_by(FileReaders::Owner)
-        .open(&new)?;
+    let mut file = create_private_file(&new)?;
     file.write_all(&*key)?;
     file.sync_all()?;
     rename_durable(&new, path)?;

@@ -1,6 +1,6 @@
 //! Access rights, as messages show them.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Who can read a new file, or list a new folder, besides the administrators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) enum FileReaders {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessFinding {
     pub(crate) shown: String,
-    pub(crate) remedy: &'static str,
+    pub(crate) remedy: Cow<'static, str>,
 }
 
 impl fmt::Display for AccessFinding {

@@ -20,7 +20,7 @@ use super::{
     progress::{CountingReader, ProgressListener},
 };
 use crate::{
-    platform::{FileReaders, OpenRestricted, create_folders, mode_of},
+    platform::{FileReaders, OpenRestricted, create_folders, create_private_file, mode_of},
     regular_file,
 };
 
@@ -96,11 +96,7 @@ pub(super) fn write(
     progress.begin("writing the archive", total);
     let mut done = 0;
     let mut pack = || {
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .readable_by(FileReaders::Owner)
-            .open(to)?;
+        let file = create_private_file(to)?;
         let mut encoder = zstd::Encoder::new(file, ZSTD_LEVEL)?;
         encoder.include_checksum(true)?;
         let mut archive = Builder::new(encoder);

@@ -58,6 +58,8 @@ pub use open::{
 };
 pub use platform::Writer;
 #[cfg(windows)]
-pub use platform::{Account, FileRights, create_private_folder, is_elevated};
+pub use platform::{
+    Account, FileRights, create_private_file, create_private_folder, icacls_removal, is_elevated,
+};
 pub use sha256::{ParseSha256Error, Sha256};
 pub use trust::{PathRole, UntrustedFile, WritablePath};

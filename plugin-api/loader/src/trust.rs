@@ -5,13 +5,13 @@
 //! of the file and of its folder, or at owner and access list.
 
 use std::{
-    fmt::{self, Write},
+    fmt,
     fs::Metadata,
     io,
     path::{Path, PathBuf},
 };
 
-use crate::platform::{self, Remedy, Writer, shell_word, writer_of};
+use crate::platform::{Correction, Writer, remedy, writer_of};
 
 /// Why another user could have written a file. The text continues after the path of
 /// the plugin.
@@ -143,12 +143,7 @@ struct PathList<'a> {
 
 impl fmt::Display for PathList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let remedies = [true, false].into_iter().flat_map(|owner| {
-            let remedy = |recursive| Remedy { owner, recursive };
-            [true, false].map(remedy)
-        });
-        let mut commands: Vec<(Remedy, String)> =
-            remedies.map(|remedy| (remedy, String::new())).collect();
+        let mut corrections = Vec::new();
         for (index, WritablePath { path, role, by }) in self.paths.iter().enumerate() {
             f.write_str(if index == 0 { "" } else { ", and " })?;
             match role {
@@ -158,20 +153,14 @@ impl fmt::Display for PathList<'_> {
                 PathRole::Program => write!(f, "its program `{}` ", path.display())?,
             }
             write!(f, "{by}")?;
-            let single = match by {
-                Writer::Owner { .. } => 1,
-                Writer::Others { .. } => 3,
-            };
-            match self.root.filter(|root| path.starts_with(root)) {
-                Some(root) => commands[single - 1].1 = format!(" {}", shell_word(root)),
-                None => write!(commands[single].1, " {}", shell_word(path))?,
-            }
+            let root = self.root.filter(|root| path.starts_with(root));
+            corrections.push(Correction {
+                path: root.unwrap_or(path),
+                by,
+                recursive: root.is_some(),
+            });
         }
-        let commands = commands.iter().filter(|(_, paths)| !paths.is_empty());
-        let commands: Vec<String> = commands
-            .map(|(remedy, paths)| platform::remedy(*remedy, paths))
-            .collect();
-        write!(f, " ({})", commands.join("; "))
+        write!(f, " ({})", remedy(&corrections))
     }
 }
 
@@ -192,10 +181,8 @@ fn folder_of(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
-    fn others(mode: &str) -> Writer {
-        Writer::Others {
-            by: format!("has mode 0{mode}"),
-        }
+    const fn others(mode: u32) -> Writer {
+        Writer::Mode(mode)
     }
 
     fn owner(uid: u32) -> Writer {
@@ -213,8 +200,8 @@ mod tests {
         };
         let untrusted = UntrustedFile::Writable {
             paths: vec![
-                path("p/x y.so", PathRole::Plugin, others("775")),
-                path("p", PathRole::Folder, others("777")),
+                path("p/x y.so", PathRole::Plugin, others(0o775)),
+                path("p", PathRole::Folder, others(0o777)),
                 path("/q", PathRole::Folder, owner(7)),
             ],
         };
@@ -230,7 +217,7 @@ mod tests {
         let path = |path: &str, role| WritablePath {
             path: path.into(),
             role,
-            by: others("775"),
+            by: others(0o775),
         };
         let untrusted = UntrustedFile::WritableFolder {
             folder: "p/a.plugin".into(),

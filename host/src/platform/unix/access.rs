@@ -66,7 +66,7 @@ impl FileAccess {
     fn find(&self, bits: u32, remedy: &'static str) -> Option<AccessFinding> {
         (self.mode & bits != 0).then(|| AccessFinding {
             shown: format!("its mode is {:04o}", self.mode),
-            remedy,
+            remedy: remedy.into(),
         })
     }
 }
@@ -123,16 +123,16 @@ mod tests {
                 access.others_write(),
                 access.others_use(),
             ];
-            found.map(|found| found.map(|found| found.remedy))
+            found.map(|found| found.map_or_else(String::new, |found| found.remedy.into_owned()))
         };
         let all = "set its mode to 0600";
-        assert_eq!(remedies(0o700), [None; 4]);
-        assert_eq!(remedies(0o640), [None, None, None, Some(all)]);
-        assert_eq!(remedies(0o660), [None, None, Some("chmod go-w"), Some(all)]);
-        assert_eq!(remedies(0o604), [None, Some("chmod o-r"), None, Some(all)]);
+        assert_eq!(remedies(0o700), [""; 4]);
+        assert_eq!(remedies(0o640), ["", "", "", all]);
+        assert_eq!(remedies(0o660), ["", "", "chmod go-w", all]);
+        assert_eq!(remedies(0o604), ["", "chmod o-r", "", all]);
         let shown = access(0o1777).every_user_writes().unwrap();
         assert_eq!(
-            (&*shown.shown, shown.remedy),
+            (&*shown.shown, &*shown.remedy),
             ("its mode is 1777", "chmod o-w")
         );
     }

@@ -78,6 +78,19 @@ pub(in crate::platform) fn open_no_wait(
     options.custom_flags(flag).open(path)
 }
 
+/// Creates a file that only this user can use, and opens it for writing.
+///
+/// # Errors
+///
+/// The file exists, and those of the system.
+pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    restrict(&mut options, FileReaders::Owner)
+        .write(true)
+        .create_new(true)
+        .open(path)
+}
+
 /// Permissions of a file, to give them to a copy.
 pub(crate) fn mode_of(metadata: &Metadata) -> u32 {
     metadata.mode()

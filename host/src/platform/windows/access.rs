@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use delfin_plugin_loader::{Account, FileRights, is_elevated};
+use delfin_plugin_loader::{Account, FileRights, icacls_removal, is_elevated};
 use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_BACKUP_SEMANTICS, READ_CONTROL};
 
 use super::super::AccessFinding;
@@ -82,16 +82,17 @@ impl FileAccess {
 }
 
 fn writes(account: &Account) -> AccessFinding {
-    AccessFinding {
-        shown: format!("its access list lets `{account}` write"),
-        remedy: "remove this account with `icacls`",
-    }
+    allows(account, "write")
 }
 
 fn reads(account: &Account) -> AccessFinding {
+    allows(account, "read")
+}
+
+fn allows(account: &Account, action: &str) -> AccessFinding {
     AccessFinding {
-        shown: format!("its access list lets `{account}` read"),
-        remedy: "remove this account with `icacls`",
+        shown: format!("its access list lets `{account}` {action}"),
+        remedy: format!("icacls FILE {}", icacls_removal(account)).into(),
     }
 }
 

@@ -12,9 +12,9 @@ use std::{
         io::AsRawHandle,
     },
     path::Path,
-    ptr,
 };
 
+pub(crate) use delfin_plugin_loader::create_private_file;
 use delfin_plugin_loader::create_private_folder;
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_ALLOCATION_INFO, FILE_FLAG_BACKUP_SEMANTICS,

@@ -5,7 +5,10 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +21,12 @@ pub(crate) use system::{
     Library, RUNS_PROGRAMS, boot_id, create_private_folders, file_stamp, is_executable,
     is_link_loop, is_noexec, lacks_some_library,
     linker::{is_part_of_system, own_folders, system_folders},
-    missing_library, open_library, open_nonblocking, remedy, restrict, running_glibc, shell_word,
-    writer_of,
+    missing_library, open_library, open_nonblocking, remedy, restrict, running_glibc, writer_of,
 };
 #[cfg(windows)]
-pub use windows::{Account, FileRights, create_private_folder, is_elevated};
+pub use windows::{
+    Account, FileRights, create_private_file, create_private_folder, icacls_removal, is_elevated,
+};
 
 pub(crate) const SECOND_NS: i64 = 1_000_000_000;
 
@@ -63,19 +67,18 @@ pub enum Writer {
         /// The owner, as messages show it.
         user: String,
     },
-    /// The group or other users can write it.
-    Others {
-        /// What gives them the right, as messages show it.
-        by: String,
-    },
+    /// The group or other users can write it, by this mode.
+    Mode(u32),
+    /// This account can write it, by an access list.
+    Account(String),
 }
 
-/// A correction of who can write paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Remedy {
-    /// The owner is changed; otherwise, the rights of others.
-    pub(crate) owner: bool,
-    /// Of all that is in the paths.
+/// A path whose writer is taken its right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Correction<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) by: &'a Writer,
+    /// For all that is in the folder, too.
     pub(crate) recursive: bool,
 }
 
@@ -83,7 +86,8 @@ impl fmt::Display for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Owner { user } => write!(f, "belongs to {user}"),
-            Self::Others { by } => f.write_str(by),
+            Self::Mode(mode) => write!(f, "has mode {mode:04o}"),
+            Self::Account(account) => write!(f, "lets `{account}` write"),
         }
     }
 }

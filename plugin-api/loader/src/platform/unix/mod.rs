@@ -23,7 +23,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{FileStamp, FileUse, Remedy, SECOND_NS, Writer};
+use super::{Correction, FileStamp, FileUse, SECOND_NS, Writer};
 use crate::glibc::GlibcVersion;
 
 /// Whether plugins that are programs run.
@@ -98,36 +98,37 @@ fn writer(uid: u32, mode: u32) -> Option<Writer> {
         let user = format!("user {uid}");
         return Some(Writer::Owner { user });
     }
-    (mode & 0o022 != 0).then(|| Writer::Others {
-        by: format!("has mode {mode:04o}"),
-    })
+    (mode & 0o022 != 0).then_some(Writer::Mode(mode))
 }
 
-/// The command that corrects who can write paths, which are words of a shell.
-pub(crate) fn remedy(remedy: Remedy, paths: &str) -> String {
-    let command = match remedy {
-        Remedy {
-            owner: true,
-            recursive: true,
-        } => "chown -R root",
-        Remedy {
-            owner: true,
-            recursive: false,
-        } => "chown root",
-        Remedy {
-            owner: false,
-            recursive: true,
-        } => "chmod -R go-w",
-        Remedy {
-            owner: false,
-            recursive: false,
-        } => "chmod go-w",
-    };
-    format!("{command}{paths}")
+/// The commands that take writers their right.
+pub(crate) fn remedy(corrections: &[Correction<'_>]) -> String {
+    let commands = [
+        ("chown -R root", true, true),
+        ("chown root", true, false),
+        ("chmod -R go-w", false, true),
+        ("chmod go-w", false, false),
+    ];
+    let commands = commands.map(|(command, of_owner, recursive)| {
+        let corrected = corrections.iter().filter(|correction| {
+            let is_owner = matches!(correction.by, Writer::Owner { .. });
+            (is_owner, correction.recursive) == (of_owner, recursive)
+        });
+        let mut words: Vec<String> = corrected
+            .map(|correction| shell_word(correction.path))
+            .collect();
+        words.dedup();
+        match words.is_empty() {
+            true => String::new(),
+            false => format!("{command} {}", words.join(" ")),
+        }
+    });
+    let commands = commands.into_iter().filter(|command| !command.is_empty());
+    commands.collect::<Vec<_>>().join("; ")
 }
 
 /// The path as a word of a shell command.
-pub(crate) fn shell_word(path: &Path) -> String {
+fn shell_word(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);
     if !path.is_empty() && path.chars().all(plain) {
@@ -197,8 +198,7 @@ mod tests {
             assert_eq!(writer(0, mode), None, "{mode:o}");
         }
         for mode in [0o664, 0o646, 0o1777, 0o020] {
-            let by = format!("has mode {mode:04o}");
-            assert_eq!(writer(0, mode), Some(Writer::Others { by }));
+            assert_eq!(writer(0, mode), Some(Writer::Mode(mode)));
         }
     }
 }

@@ -9,6 +9,7 @@ pub(super) mod linker;
 mod rights;
 
 use std::{
+    fmt,
     fs::{File, Metadata, OpenOptions},
     io,
     os::windows::fs::{MetadataExt, OpenOptionsExt},
@@ -22,8 +23,10 @@ use windows_sys::Win32::{
     Storage::FileSystem::{FILE_FLAG_BACKUP_SEMANTICS, READ_CONTROL},
 };
 
-pub use self::rights::{Account, FileRights, create_private_folder, is_elevated};
-use super::{FileStamp, FileUse, Remedy, Writer};
+pub use self::rights::{
+    Account, FileRights, create_private_file, create_private_folder, is_elevated,
+};
+use super::{Correction, FileStamp, FileUse, Writer};
 use crate::glibc::GlibcVersion;
 
 /// Whether plugins that are programs run: they need a connection that they inherit.
@@ -102,27 +105,32 @@ pub(crate) fn writer_of(path: &Path, _: &Metadata) -> io::Result<Option<Writer>>
         }));
     }
     let other = rights.writers().find(|account| !is_trusted(account));
-    Ok(other.map(|account| Writer::Others {
-        by: format!("lets `{account}` write"),
-    }))
+    Ok(other.map(|account| Writer::Account(account.to_string())))
 }
 
-/// The command that corrects who can write paths, which are words of a shell.
-pub(crate) fn remedy(remedy: Remedy, paths: &str) -> String {
-    let recursive = if remedy.recursive { " /T" } else { "" };
-    match remedy.owner {
-        true => format!("icacls{paths} /setowner Administrators{recursive}"),
-        false => format!("remove the account with icacls{paths}{recursive}"),
-    }
+/// The commands that take writers their right: one for each path, because `icacls` takes no list.
+pub(crate) fn remedy(corrections: &[Correction<'_>]) -> String {
+    let commands = corrections.iter().map(|correction| {
+        let path = correction.path.display();
+        let recursive = if correction.recursive { " /T" } else { "" };
+        match correction.by {
+            Writer::Account(account) => {
+                format!("icacls \"{path}\" {}{recursive}", icacls_removal(account))
+            }
+            Writer::Owner { .. } | Writer::Mode(_) => {
+                format!("icacls \"{path}\" /setowner Administrators{recursive}")
+            }
+        }
+    });
+    let mut commands: Vec<String> = commands.collect();
+    commands.dedup();
+    commands.join("; ")
 }
 
-/// The path as a word of a command.
-pub(crate) fn shell_word(path: &Path) -> String {
-    let path = path.display().to_string();
-    match path.contains(' ') {
-        true => format!("\"{path}\""),
-        false => path,
-    }
+/// The words for `icacls` that take an account its rights, also those that a file has from its folder.
+#[must_use]
+pub fn icacls_removal(account: impl fmt::Display) -> String {
+    format!("/inheritance:d /remove:g \"{account}\"")
 }
 
 /// Opens a library.

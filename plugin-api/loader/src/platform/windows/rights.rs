@@ -3,8 +3,10 @@
 #![expect(unsafe_code, reason = "access lists are memory of the system")]
 
 use std::{
-    ffi::c_void,
-    fmt, io,
+    ffi::{OsStr, c_void},
+    fmt,
+    fs::File,
+    io,
     os::windows::{
         ffi::OsStrExt,
         io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle},
@@ -15,7 +17,10 @@ use std::{
 
 use windows_sys::{
     Win32::{
-        Foundation::{ERROR_SUCCESS, GENERIC_ALL, GENERIC_READ, GENERIC_WRITE, LocalFree},
+        Foundation::{
+            ERROR_SUCCESS, GENERIC_ALL, GENERIC_READ, GENERIC_WRITE, INVALID_HANDLE_VALUE,
+            LocalFree,
+        },
         Security::{
             ACCESS_ALLOWED_ACE, ACE_HEADER, ACL,
             Authorization::{
@@ -27,8 +32,9 @@ use windows_sys::{
             SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
         },
         Storage::FileSystem::{
-            CreateDirectoryW, DELETE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_READ_DATA,
-            FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER,
+            CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_APPEND_DATA,
+            FILE_ATTRIBUTE_NORMAL, FILE_DELETE_CHILD, FILE_READ_DATA, FILE_SHARE_DELETE,
+            FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER,
         },
         System::Threading::{GetCurrentProcess, OpenProcessToken},
     },
@@ -64,10 +70,6 @@ const EVERY_USER: [&str; 3] = ["S-1-1-0", "S-1-5-11", "S-1-5-32-545"];
 
 /// The owner: it is checked by itself.
 const OWNER: [&str; 2] = ["S-1-3-0", "S-1-3-4"];
-
-/// The access list of a new folder that only SYSTEM and the administrators can use; what is created in it gets
-/// the same list. An entry for the user follows.
-const PRIVATE: &str = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
 
 /// A user or a group, by its security identifier; shown by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +143,7 @@ impl Account {
 
     /// The name; `None` if no machine that can be asked knows it.
     fn name(&self) -> Option<String> {
-        let text: Vec<u16> = self.0.encode_utf16().chain([0]).collect();
+        let text = wide(self.0.as_ref());
         let mut sid: PSID = ptr::null_mut();
         // SAFETY: the text ends with 0, and `sid` is written.
         if unsafe { ConvertStringSidToSidW(text.as_ptr(), &raw mut sid) } == 0 {
@@ -252,7 +254,7 @@ impl FileRights {
 /// Whether this process is one of an administrator.
 #[must_use]
 pub fn is_elevated() -> bool {
-    let text: Vec<u16> = ADMINISTRATORS[1].encode_utf16().chain([0]).collect();
+    let text = wide(ADMINISTRATORS[1].as_ref());
     let mut sid: PSID = ptr::null_mut();
     // SAFETY: the text ends with 0, and `sid` is written.
     if unsafe { ConvertStringSidToSidW(text.as_ptr(), &raw mut sid) } == 0 {
@@ -266,15 +268,55 @@ pub fn is_elevated() -> bool {
     asked != 0 && is_member != 0
 }
 
-/// Creates a folder that only this user and administrators can use.
+/// Creates a folder that only this user and administrators can use. What is created in it gets the same list.
 ///
 /// # Errors
 ///
 /// Those of the system.
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
-    let list = format!("{PRIVATE}(A;OICI;FA;;;{})", Account::current()?.0);
-    let list: Vec<u16> = list.encode_utf16().chain([0]).collect();
-    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let path = wide(path.as_os_str());
+    with_private_list("OICI", |attributes| {
+        // SAFETY: path and attributes are valid until the call returns.
+        check(unsafe { CreateDirectoryW(path.as_ptr(), attributes) })
+    })
+}
+
+/// Creates a file that only this user and administrators can use, and opens it for writing.
+///
+/// # Errors
+///
+/// The file exists, and those of the system.
+pub fn create_private_file(path: &Path) -> io::Result<File> {
+    let path = wide(path.as_os_str());
+    with_private_list("", |attributes| {
+        // SAFETY: path and attributes are valid until the call returns.
+        let file = unsafe {
+            CreateFileW(
+                path.as_ptr(),
+                GENERIC_WRITE,
+                FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                attributes,
+                CREATE_NEW,
+                FILE_ATTRIBUTE_NORMAL,
+                ptr::null_mut(),
+            )
+        };
+        if file == INVALID_HANDLE_VALUE {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the handle was just opened, and no one else owns it.
+        Ok(File::from(unsafe { OwnedHandle::from_raw_handle(file) }))
+    })
+}
+
+/// Calls a function with an access list that names SYSTEM, the administrators and this user only.
+fn with_private_list<T>(
+    inheritance: &str,
+    create: impl FnOnce(*const SECURITY_ATTRIBUTES) -> io::Result<T>,
+) -> io::Result<T> {
+    let own = Account::current()?.0;
+    let entries = ["SY", "BA", &own].map(|account| format!("(A;{inheritance};FA;;;{account})"));
+    let list = wide(format!("D:P{}", entries.concat()).as_ref());
     let mut descriptor = ptr::null_mut();
     // SAFETY: the text ends with 0, and `descriptor` is written.
     let parsed = unsafe {
@@ -286,16 +328,17 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
         )
     };
     check(parsed)?;
+    let descriptor = Local(descriptor);
     let attributes = SECURITY_ATTRIBUTES {
         nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
-        lpSecurityDescriptor: descriptor,
+        lpSecurityDescriptor: descriptor.0,
         bInheritHandle: 0,
     };
-    // SAFETY: path and attributes are valid until the call returns.
-    let created = check(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) });
-    // SAFETY: the system has allocated the descriptor, and nothing uses it any more.
-    unsafe { LocalFree(descriptor) };
-    created
+    create(&raw const attributes)
+}
+
+fn wide(text: &OsStr) -> Vec<u16> {
+    text.encode_wide().chain([0]).collect()
 }
 
 /// What the entries of a list allow. What others forbid is left out: then more is allowed than is
