@@ -168,6 +168,8 @@ pub fn sample(plugin_dir: Option<&Path>, state_dir: Option<&Path>) -> String {
     let line = |line: &str| match line.split_once(" = ") {
         Some(("plugin_dirs", _)) => format!("plugin_dirs = [{}]\n", quoted(&plugin_dir)),
         Some(("state_dir", _)) => format!("state_dir = {}\n", quoted(&state_dir)),
+        // This machine.
+        Some(("vendor", _)) => format!("vendor = \"{}\"\n", std::env::consts::OS),
         _ => format!("{line}\n"),
     };
     let paragraphs = find::EMBEDDED.split_inclusive("\n\n");

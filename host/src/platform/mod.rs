@@ -20,6 +20,13 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
+/// Only the driver for machines with Windows needs these.
+#[cfg(windows)]
+pub(crate) use self::windows::{
+    disks::{DiskDevice, TransferCounters, Volume, disk_names, volumes},
+    files::volume_space,
+    machine::{memory_bytes, processor_times, registry_text},
+};
 pub(crate) use access::{AccessFinding, FileReaders};
 pub(crate) use files::{OpenRestricted, rename_durable};
 pub(crate) use processes::{ConfineArgs, ProcessCommand, ProgramStart};

@@ -1,8 +1,8 @@
 //! The registry of drivers, by vendor and model.
 
 pub mod fake;
-#[cfg(target_os = "linux")]
-pub mod linux;
+#[cfg(any(target_os = "linux", windows))]
+pub mod machine;
 mod redact;
 
 use std::{
@@ -54,9 +54,9 @@ impl Default for DriverRegistry {
     /// The drivers of the host.
     fn default() -> Self {
         let registry = Self::empty();
-        #[cfg(target_os = "linux")]
-        registry.add(linux::VENDOR, linux::MODEL, |target| {
-            Ok(Box::new(linux::LinuxDriver::new(target.options)?))
+        #[cfg(any(target_os = "linux", windows))]
+        registry.add(machine::VENDOR, machine::MODEL, |target| {
+            Ok(Box::new(machine::MachineDriver::new(target.options)?))
         });
         registry.add(fake::VENDOR, fake::MODEL, |target| {
             let DriverTarget {
@@ -219,7 +219,7 @@ mod tests {
         });
         assert_eq!(registry.interval("acme", "one"), interval);
         assert_eq!(registry.interval("acme", "two"), None);
-        assert_eq!(registry.interval(linux::VENDOR, linux::MODEL), None);
+        assert_eq!(registry.interval(machine::VENDOR, machine::MODEL), None);
     }
 
     #[test]

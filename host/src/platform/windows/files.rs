@@ -169,18 +169,36 @@ pub(crate) const fn sync_folder(_: &Path) -> io::Result<()> {
 
 /// Bytes that this user can still write; `None` if the system does not report them.
 pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
+    volume_space(folder).ok().map(|space| space.available)
+}
+
+/// The space of a volume, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct VolumeSpace {
+    pub(crate) total: u64,
+    pub(crate) free: u64,
+    /// What this user can still write.
+    pub(crate) available: u64,
+}
+
+/// The space of the volume with a folder.
+///
+/// # Errors
+///
+/// The system does not tell.
+pub(crate) fn volume_space(folder: &Path) -> io::Result<VolumeSpace> {
     let folder = wide(folder.as_os_str());
-    let mut free = 0;
-    // SAFETY: the path ends with 0, and `free` is written.
-    let read = unsafe {
+    let mut space = VolumeSpace::default();
+    // SAFETY: the path ends with 0, and the numbers are written.
+    check(unsafe {
         GetDiskFreeSpaceExW(
             folder.as_ptr(),
-            &raw mut free,
-            ptr::null_mut(),
-            ptr::null_mut(),
+            &raw mut space.available,
+            &raw mut space.total,
+            &raw mut space.free,
         )
-    };
-    (read != 0).then_some(free)
+    })?;
+    Ok(space)
 }
 
 /// Gives a file so many bytes of the disk.
@@ -217,11 +235,11 @@ pub(crate) const fn give_tree_to_owner_of(_: &Path, _: &Path) -> io::Result<()> 
     Ok(())
 }
 
-fn wide(text: &OsStr) -> Vec<u16> {
+pub(super) fn wide(text: &OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
 }
 
-fn check(result: i32) -> io::Result<()> {
+pub(super) fn check(result: i32) -> io::Result<()> {
     match result {
         0 => Err(io::Error::last_os_error()),
         _ => Ok(()),

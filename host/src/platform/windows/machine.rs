@@ -5,25 +5,32 @@
 use std::{
     io,
     os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle},
+    ptr,
     time::Duration,
 };
 
 use windows_sys::Win32::{
-    Foundation::{FILETIME, STILL_ACTIVE},
+    Foundation::{ERROR_SUCCESS, FILETIME, STILL_ACTIVE},
     System::{
         ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS},
-        SystemInformation::{ComputerNamePhysicalDnsHostname, GetComputerNameExW},
+        Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RegGetValueW},
+        SystemInformation::{
+            ComputerNamePhysicalDnsHostname, GetComputerNameExW, GlobalMemoryStatusEx,
+            MEMORYSTATUSEX,
+        },
         Threading::{
             GetCurrentProcess, GetCurrentThread, GetExitCodeProcess, GetProcessHandleCount,
-            GetProcessTimes, GetThreadTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
+            GetProcessTimes, GetSystemTimes, GetThreadTimes, OpenProcess,
+            PROCESS_QUERY_LIMITED_INFORMATION,
         },
     },
 };
 
+use super::files::{check, wide};
 use crate::platform::machine::{OwnUsage, ResourceUsage};
 
 /// Whether the host has a driver for the machine that it runs on.
-pub(crate) const MEASURES_ITSELF: bool = false;
+pub(crate) const MEASURES_ITSELF: bool = true;
 
 /// The name of this machine.
 pub(crate) fn machine_name() -> String {
@@ -123,9 +130,60 @@ fn duration(time: FILETIME) -> Duration {
     Duration::from_nanos(units.saturating_mul(100))
 }
 
-fn check(result: i32) -> io::Result<()> {
-    match result {
-        0 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
+/// Time of all processors since the system was started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProcessorTimes {
+    pub(crate) busy: Duration,
+    pub(crate) idle: Duration,
+}
+
+/// # Errors
+///
+/// The system does not tell.
+pub(crate) fn processor_times() -> io::Result<ProcessorTimes> {
+    let [mut idle, mut kernel, mut user] = [FILETIME::default(); 3];
+    // SAFETY: the structures are written.
+    check(unsafe { GetSystemTimes(&raw mut idle, &raw mut kernel, &raw mut user) })?;
+    let idle = duration(idle);
+    Ok(ProcessorTimes {
+        // The time of the kernel has the idle time in it.
+        busy: (duration(kernel) + duration(user)).saturating_sub(idle),
+        idle,
+    })
+}
+
+/// The memory of this machine, in bytes; `None` if the system does not tell.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    let mut memory = MEMORYSTATUSEX {
+        dwLength: size_of::<MEMORYSTATUSEX>() as u32,
+        ..MEMORYSTATUSEX::default()
+    };
+    // SAFETY: the structure has its length, and is written.
+    let read = unsafe { GlobalMemoryStatusEx(&raw mut memory) };
+    (read != 0).then_some(memory.ullTotalPhys)
+}
+
+/// A text of the registry, below the settings of the machine. `None`: it does not exist, or is empty.
+pub(crate) fn registry_text(key: &str, value: &str) -> Option<String> {
+    let (key, value) = (wide(key.as_ref()), wide(value.as_ref()));
+    let mut text = [0_u16; 256];
+    let mut bytes = size_of_val(&text) as u32;
+    // SAFETY: key and value end with 0, and the buffer has so many bytes.
+    let read = unsafe {
+        RegGetValueW(
+            HKEY_LOCAL_MACHINE,
+            key.as_ptr(),
+            value.as_ptr(),
+            RRF_RT_REG_SZ,
+            ptr::null_mut(),
+            text.as_mut_ptr().cast(),
+            &raw mut bytes,
+        )
+    };
+    if read != ERROR_SUCCESS {
+        return None;
     }
+    let text = text.split(|character| *character == 0).next()?;
+    let text = String::from_utf16_lossy(text).trim().to_owned();
+    Some(text).filter(|text| !text.is_empty())
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path};
 use delfin_plugin_api::NewAlert;
 use uuid::Uuid;
 
-use super::{kernel::Filesystem, machine::Machine};
+use super::{clock::Machine, facts::Filesystem, system::READ_ONLY_ADVICE};
 use crate::collect::{
     builder::AlertBuilder,
     driver::{DriverError, DriverOptions, TimeWindow},
@@ -210,10 +210,7 @@ impl Condition {
     fn advice(self) -> &'static str {
         match self {
             Self::NearlyFull => "Delete what is not needed, or make the file system larger.",
-            Self::ReadOnly => {
-                "Look for disk errors in the kernel's log, check the file system, and mount it \
-                 for writing again."
-            }
+            Self::ReadOnly => READ_ONLY_ADVICE,
         }
     }
 }

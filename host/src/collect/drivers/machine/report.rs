@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    kernel::{CpuTicks, Devices, Filesystem, Role},
+    facts::{CpuTicks, Devices, Filesystem, Role},
     rates::{Counters, RATE_METRICS, RateMetric},
 };
 use crate::collect::{
@@ -112,11 +112,11 @@ impl SeriesReport<'_, '_> {
         Ok(())
     }
 
-    /// What a device counted between the readings. `None` if it was reset, or if another
-    /// device has its name now.
+    /// What a device counted between the readings. `None` if it was reset, if another
+    /// device has its name now, or if its counters are unknown.
     fn difference(&self, name: &str) -> Option<Counters> {
         let (earlier, now) = (self.earlier.devices.get(name)?, self.now.devices.get(name)?);
-        let difference = now.counters.since(&earlier.counters);
+        let difference = now.counters?.since(&earlier.counters?);
         difference.filter(|_| now.is_same_disk(earlier))
     }
 }

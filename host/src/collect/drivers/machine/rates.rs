@@ -7,7 +7,8 @@
 
 use crate::collect::metric::{self, Metric};
 
-const SECTOR_BYTES: u64 = 512;
+/// Disks count in these, with any sector size of their own.
+pub(super) const SECTOR_BYTES: u64 = 512;
 const KB: f64 = 1e3;
 const MB: f64 = 1e6;
 /// The first value that a 32-bit counter does not have.

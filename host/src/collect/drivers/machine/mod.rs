@@ -1,27 +1,34 @@
 //! The machine that the host runs on, as a storage: disks, file systems, processors.
 //!
-//! The driver reads the kernel's counters and needs no access data. A rate is the
+//! The driver reads the system's counters and needs no access data. A rate is the
 //! average between two readings; its time is the end of the window.
 //!
 //! A disk that appeared, vanished or was reset between two readings has no point for
 //! that window and is not part of the total.
 
 mod alerts;
-mod disk_health;
-mod kernel;
-mod machine;
+mod clock;
+mod facts;
+#[cfg(target_os = "linux")]
+mod linux;
 mod rates;
 mod report;
 mod resources;
+#[cfg(windows)]
+mod windows;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use uuid::Uuid;
 
+#[cfg(target_os = "linux")]
+use self::linux::{self as system, LinuxKernel as Kernel};
+#[cfg(windows)]
+use self::windows::{self as system, WindowsKernel as Kernel};
 use self::{
     alerts::{FilesystemMonitor, FullThresholds},
-    kernel::{Filesystem, Kernel},
-    machine::{Machine, ThisMachine},
+    clock::{Machine, ThisMachine},
+    facts::Filesystem,
     rates::RATE_METRICS,
     report::{Reading, SeriesReport},
     resources::ResourceReader,
@@ -35,7 +42,7 @@ use crate::collect::{
 };
 
 /// The vendor that a storage of this driver is declared with.
-pub const VENDOR: &str = "linux";
+pub const VENDOR: &str = std::env::consts::OS;
 /// The model that a storage of this driver is declared with.
 pub const MODEL: &str = "host";
 
@@ -60,7 +67,7 @@ const RESOURCE_METRICS: &[(ResourceType, &[Metric<'static>])] = &[
 ];
 
 /// Measures the machine that it runs on.
-pub struct LinuxDriver {
+pub struct MachineDriver {
     kernel: Kernel,
     machine: Box<dyn Machine>,
     /// Start of the next measurement. `None` until a reading succeeds.
@@ -68,24 +75,24 @@ pub struct LinuxDriver {
     filesystems: FilesystemMonitor,
 }
 
-impl LinuxDriver {
+impl MachineDriver {
     /// A driver for this machine.
     ///
     /// # Errors
     ///
     /// An option is unknown or out of range.
     pub fn new(options: &DriverOptions) -> Result<Self, DriverError> {
-        Self::with_machine(PathBuf::from("/"), Box::new(ThisMachine::new()), options)
+        Self::with_machine(Kernel::default(), Box::new(ThisMachine::new()), options)
     }
 
     fn with_machine(
-        root: PathBuf,
+        kernel: Kernel,
         machine: Box<dyn Machine>,
         options: &DriverOptions,
     ) -> Result<Self, DriverError> {
         let mut driver = Self {
             filesystems: FilesystemMonitor::new(FullThresholds::new(options)?),
-            kernel: Kernel::new(root),
+            kernel,
             machine,
             last: None,
         };
@@ -133,7 +140,7 @@ impl LinuxDriver {
 
     fn resources(&self) -> ResourceReader<'_> {
         ResourceReader {
-            root: self.kernel.root(),
+            kernel: &self.kernel,
             machine: self.machine.as_ref(),
         }
     }
@@ -150,7 +157,7 @@ impl LinuxDriver {
     }
 }
 
-impl Driver for LinuxDriver {
+impl Driver for MachineDriver {
     fn storage(&mut self) -> Result<StorageInfo, DriverError> {
         let name = self.kernel.hostname()?;
         // The machine id is confidential, so show a hash of it.
@@ -210,7 +217,7 @@ impl Driver for LinuxDriver {
         let reader = self.resources();
         match kind {
             ResourceKind::Controllers => Ok(reader.controllers()),
-            ResourceKind::Ports => Ok(reader.ports()),
+            ResourceKind::Ports => reader.ports(),
             ResourceKind::Disks => Ok(reader.disks(&self.kernel.devices()?)),
             ResourceKind::Filesystems => Ok(reader.filesystems(&self.read_filesystems()?)),
             ResourceKind::StoragePools
@@ -223,13 +230,11 @@ impl Driver for LinuxDriver {
             | ResourceKind::StorageHostGroups
             | ResourceKind::PortGroups
             | ResourceKind::VolumeGroups
-            | ResourceKind::MaskingViews => Err(DriverError::Unsupported {
-                action: "list resources",
-                reason: format!("a machine has no {}", kind.name()).into(),
-            }),
+            | ResourceKind::MaskingViews => Err(resources::unsupported(kind)),
         }
     }
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

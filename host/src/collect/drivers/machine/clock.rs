@@ -1,4 +1,4 @@
-//! System calls of the driver: clocks and file system usage.
+//! Clocks of the machine, and the usage of its file systems.
 //!
 //! Behind a trait, so that tests set the time and the usage.
 
@@ -8,6 +8,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use super::{facts::FilesystemUsage, system};
 
 pub(super) trait Machine: Send {
     /// How long the machine has been awake, since an arbitrary start.
@@ -19,27 +21,6 @@ pub(super) trait Machine: Send {
     fn wait(&self, time: Duration);
 
     fn usage(&self, mount_point: &Path) -> io::Result<FilesystemUsage>;
-}
-
-/// Usage of a file system in bytes. Blocks that are reserved for root count neither as used nor
-/// as free.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FilesystemUsage {
-    pub(super) total: u64,
-    pub(super) used: u64,
-    pub(super) free: u64,
-}
-
-impl FilesystemUsage {
-    /// Used space in percent, as `df` shows it.
-    pub(super) fn used_percent(self) -> f64 {
-        let usable = (self.used + self.free) as f64;
-        if usable > 0.0 {
-            100.0 * self.used as f64 / usable
-        } else {
-            0.0
-        }
-    }
 }
 
 /// The machine that the host runs on.
@@ -72,12 +53,6 @@ impl Machine for ThisMachine {
     }
 
     fn usage(&self, mount_point: &Path) -> io::Result<FilesystemUsage> {
-        let stat = rustix::fs::statvfs(mount_point)?;
-        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-        Ok(FilesystemUsage {
-            total: bytes(stat.f_blocks),
-            used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
-            free: bytes(stat.f_bavail),
-        })
+        system::usage(mount_point)
     }
 }

@@ -3,6 +3,8 @@
 //! The root of all paths is `/`, except in tests. Lines that cannot be parsed are
 //! skipped, so that the other devices are still measured.
 
+mod disk_health;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -11,73 +13,40 @@ use std::{
 
 use procfs::{DiskStat, FromReadSI, KernelStats, process::MountInfo};
 
-use super::rates::{Counters, IoCounters};
+use self::disk_health::disk_health;
+use super::{
+    facts::{
+        CpuTicks, Device, Devices, DiskFacts, Filesystem, FilesystemUsage, Port, Processors, Role,
+    },
+    rates::{Counters, IoCounters, SECTOR_BYTES},
+};
 use crate::collect::driver::DriverError;
 
 /// File systems of images. They are always full and read-only.
 const IMAGE_TYPES: [&str; 6] = ["squashfs", "erofs", "iso9660", "udf", "cramfs", "romfs"];
 const MEMORY_DEVICES: [&str; 3] = ["loop", "ram", "zram"];
 
-/// Devices by name, including partitions.
-pub(super) type Devices = BTreeMap<String, Device>;
+/// Whose rules for access the file systems follow.
+pub(super) const SECURITY_MODE: &str = "unix";
 
-#[derive(Clone, Debug)]
-pub(super) struct Device {
-    /// `major:minor`.
-    number: String,
-    /// The kernel's `diskseq`: unique per disk since boot, so that another disk of the
-    /// same name is recognized. Old kernels do not have it.
-    sequence: Option<u64>,
-    pub(super) role: Role,
-    pub(super) counters: Counters,
-}
+/// What to do about a file system that turned read-only.
+pub(super) const READ_ONLY_ADVICE: &str = "Look for disk errors in the kernel's log, check the file system, and \
+                                           mount it for writing again.";
 
-/// How a device is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Measured, and part of the total.
-    Disk,
-    /// A disk on top of other disks: measured, but the total already has its work.
-    Stacked,
-    /// Not measured as a disk: a partition, a device in memory, a drive without a medium.
-    Other,
-}
-
-/// Processor time since boot, in ticks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CpuTicks {
-    pub(super) busy: u64,
-    pub(super) idle: u64,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Filesystem {
-    pub(super) mount_point: String,
-    pub(super) device: String,
-    pub(super) read_only: bool,
-    /// Whether the kernel makes it read-only after an error (`errors=remount-ro`).
-    pub(super) remounts_on_error: bool,
-}
-
-pub(super) struct Kernel {
+pub(super) struct LinuxKernel {
     root: PathBuf,
 }
 
-impl Device {
-    /// Whether this is the disk of an earlier reading.
-    pub(super) fn is_same_disk(&self, earlier: &Self) -> bool {
-        self.number == earlier.number && self.sequence == earlier.sequence
+impl Default for LinuxKernel {
+    /// That of this machine.
+    fn default() -> Self {
+        Self::new(PathBuf::from("/"))
     }
 }
 
-impl Kernel {
+impl LinuxKernel {
     pub(super) fn new(root: PathBuf) -> Self {
         Self { root }
-    }
-
-    /// The root of all paths.
-    pub(super) fn root(&self) -> &Path {
-        &self.root
     }
 
     pub(super) fn devices(&self) -> Result<Devices, DriverError> {
@@ -140,20 +109,92 @@ impl Kernel {
     }
 
     pub(super) fn machine_id(&self) -> Option<String> {
-        let id = fs::read_to_string(self.root.join("etc/machine-id")).ok()?;
-        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+        self.fact("etc/machine-id")
+    }
+
+    /// The version of the kernel.
+    pub(super) fn version(&self) -> Option<String> {
+        self.fact("proc/sys/kernel/osrelease")
+    }
+
+    pub(super) fn processors(&self) -> Processors {
+        let cpus = self.fact("proc/cpuinfo").unwrap_or_default();
+        let values = |key: &str| {
+            let of_key = |line: &str| Some(line.split_once(':')?.1.trim().to_owned());
+            let lines: Vec<_> = cpus.lines().filter(|line| line.starts_with(key)).collect();
+            (lines.len(), lines.first().and_then(|line| of_key(line)))
+        };
+        let memory = self.fact("proc/meminfo").and_then(|text| {
+            let total = text
+                .lines()
+                .find_map(|line| line.strip_prefix("MemTotal:"))?;
+            let kib: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
+            Some(kib * 1024)
+        });
+        Processors {
+            model: values("model name").1,
+            count: Some(values("processor").0).filter(|count| *count > 0),
+            memory_bytes: memory,
+        }
+    }
+
+    pub(super) fn disk(&self, name: &str) -> DiskFacts {
+        let block = block(name);
+        let text = |file: &str| self.fact(block.join(file));
+        let health = disk_health(&self.root.join(&block));
+        DiskFacts {
+            physical_type: match text("queue/rotational").as_deref() {
+                Some("0") if name.starts_with("nvme") => Some("nvme-ssd"),
+                Some("0") => Some("ssd"),
+                Some("1") => Some("hdd"),
+                Some(_) | None => None,
+            },
+            status: health.status,
+            health_score: health.score,
+            serial_number: text("serial").or_else(|| text("device/serial")),
+            manufacturer: text("device/vendor"),
+            model: text("device/model"),
+            firmware: text("device/rev").or_else(|| text("device/firmware_rev")),
+            bytes: text("size")
+                .and_then(|sectors| Some(sectors.parse::<u64>().ok()? * SECTOR_BYTES)),
+        }
+    }
+
+    /// The network ports that are devices.
+    pub(super) fn ports(&self) -> Result<Vec<Port>, DriverError> {
+        let Ok(entries) = fs::read_dir(self.root.join("sys/class/net")) else {
+            return Ok(Vec::new());
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let folder = |name: &str| Path::new("sys/class/net").join(name);
+        let mut names: Vec<String> = names
+            .filter(|name| self.root.join(folder(name)).join("device").exists())
+            .collect();
+        names.sort();
+        let port = |name: String| {
+            let text = |file: &str| self.fact(folder(&name).join(file));
+            let megabits = text("speed").and_then(|speed| speed.parse::<u64>().ok());
+            Port {
+                connection_status: match text("operstate").as_deref() {
+                    Some("up") => "connected",
+                    Some("down" | "lowerlayerdown") => "disconnected",
+                    Some(_) | None => "unknown",
+                },
+                speed: megabits.map(|speed| speed * 1_000_000),
+                mac_address: text("address"),
+                name,
+            }
+        };
+        Ok(names.into_iter().map(port).collect())
     }
 
     fn device(&self, stat: &DiskStat) -> Device {
-        let block = self
-            .root
-            .join("sys/block")
-            .join(stat.name.replace('/', "!"));
+        let block = self.root.join(block(&stat.name));
         Device {
             number: format!("{}:{}", stat.major, stat.minor),
             sequence: number(&block.join("diskseq")),
             role: role(&stat.name, &block),
-            counters: Counters {
+            counters: Some(Counters {
                 read: IoCounters {
                     ios: stat.reads,
                     sectors: stat.sectors_read,
@@ -164,7 +205,7 @@ impl Kernel {
                     sectors: stat.sectors_written,
                     busy_ms: stat.time_writing,
                 },
-            },
+            }),
         }
     }
 
@@ -186,12 +227,33 @@ impl Kernel {
         devices.contains_key(name).then(|| name.to_owned())
     }
 
+    /// A file without the white space around its text; none if that is empty.
+    fn fact(&self, path: impl AsRef<Path>) -> Option<String> {
+        let text = fs::read_to_string(self.root.join(path)).ok()?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
     fn text(&self, path: &str) -> Result<String, DriverError> {
         let path = self.root.join(path);
         // Mount points can contain any bytes.
         let bytes = fs::read(&path).map_err(|error| unavailable(&path, &error))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+/// The folder of a disk.
+fn block(name: &str) -> PathBuf {
+    Path::new("sys/block").join(name.replace('/', "!"))
+}
+
+pub(super) fn usage(mount_point: &Path) -> io::Result<FilesystemUsage> {
+    let stat = rustix::fs::statvfs(mount_point)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Ok(FilesystemUsage {
+        total: bytes(stat.f_blocks),
+        used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
+        free: bytes(stat.f_bavail),
+    })
 }
 
 fn unavailable(path: &Path, error: &dyn std::fmt::Display) -> DriverError {

@@ -8,7 +8,10 @@ use std::{
 use delfin_plugin_api::{AlertBatch, Batch, PerformanceBatch};
 use tempfile::TempDir;
 
-use super::{machine::FilesystemUsage, *};
+use super::{
+    facts::{FilesystemUsage, Role},
+    *,
+};
 use crate::collect::builder::StorageLabels;
 use crate::collect::storage_info::Capacity;
 
@@ -118,17 +121,17 @@ impl Fixture {
         };
     }
 
-    fn driver(&self) -> LinuxDriver {
+    fn driver(&self) -> MachineDriver {
         self.driver_with(&DriverOptions::new()).unwrap()
     }
 
-    fn driver_with(&self, options: &DriverOptions) -> Result<LinuxDriver, DriverError> {
+    fn driver_with(&self, options: &DriverOptions) -> Result<MachineDriver, DriverError> {
         let machine = Box::new(FakeMachine(Arc::clone(&self.clocks)));
-        LinuxDriver::with_machine(self.root.path().to_owned(), machine, options)
+        MachineDriver::with_machine(Kernel::new(self.root.path().to_owned()), machine, options)
     }
 }
 
-fn labels(driver: &mut LinuxDriver) -> StorageLabels {
+fn labels(driver: &mut MachineDriver) -> StorageLabels {
     StorageLabels {
         id: "here".to_owned(),
         info: driver.storage().unwrap(),
@@ -137,18 +140,18 @@ fn labels(driver: &mut LinuxDriver) -> StorageLabels {
     }
 }
 
-fn collect(driver: &mut LinuxDriver) -> PerformanceBatch {
+fn collect(driver: &mut MachineDriver) -> PerformanceBatch {
     try_collect(driver).unwrap()
 }
 
-fn try_collect(driver: &mut LinuxDriver) -> Result<PerformanceBatch, DriverError> {
+fn try_collect(driver: &mut MachineDriver) -> Result<PerformanceBatch, DriverError> {
     let labels = labels(driver);
     let mut series = SeriesBuilder::new(&labels);
     driver.collect(WINDOW, &mut series)?;
     Ok(series.build())
 }
 
-fn alerts(driver: &mut LinuxDriver) -> AlertBatch {
+fn alerts(driver: &mut MachineDriver) -> AlertBatch {
     let labels = labels(driver);
     let mut alerts = AlertBuilder::new(&labels, &[]);
     driver.list_alerts(None, &mut alerts).unwrap();
@@ -509,7 +512,7 @@ fn only_a_file_system_that_is_meant_to_be_writable_turns_read_only() {
         );
     }
     let mut driver = fixture.driver();
-    let read_only = |driver: &mut LinuxDriver| -> Vec<_> {
+    let read_only = |driver: &mut MachineDriver| -> Vec<_> {
         let batch = alerts(driver);
         batch
             .alerts()
@@ -570,15 +573,12 @@ fn an_alert_cannot_be_cleared_by_hand() {
 
 #[test]
 fn this_machine_is_measured() {
-    let mut driver = LinuxDriver::new(&DriverOptions::new()).unwrap();
+    let mut driver = MachineDriver::new(&DriverOptions::new()).unwrap();
     let batch = collect(&mut driver);
     let usage = values(&batch, ("controller", "cpu"));
     assert!((0.0..=100.0).contains(&usage["cpuUsage"]));
     let devices = driver.kernel.devices().unwrap();
-    if devices
-        .values()
-        .any(|device| device.role == kernel::Role::Disk)
-    {
+    if devices.values().any(|device| device.role == Role::Disk) {
         assert!(values(&batch, ("storage", "here"))["iops"] >= 0.0);
     }
     alerts(&mut driver);
