@@ -40,7 +40,7 @@ pub(crate) use system::{
     folder_lock::FolderLock,
     local_socket::{HAS_LOCAL_SOCKETS, LocalClient, LocalListener, LocalStream},
     machine::{MEASURES_ITSELF, machine_name, own_usage, thread_processor_time, usage_of},
-    paths::{configuration_folder, plugin_folder, state_folder},
+    paths::{COPY_LIBRARY, configuration_folder, plugin_folder, state_folder},
     processes::{
         ChildProcess, DeathSignal, HostConnections, INHERITED_VARIABLES, InheritedLibrary,
         OutputPipe, StartedProcess, WatchedSocket, adopt_orphans, are_descriptors_used_up,

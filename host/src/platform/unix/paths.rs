@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// The command that copies a library of a plugin, in a shell.
+pub(crate) const COPY_LIBRARY: &str = "install -m 0755";
+
 /// Configuration files.
 pub(crate) fn configuration_folder() -> PathBuf {
     "/etc/delfin".into()

@@ -5,6 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The command that copies a library of a plugin, in PowerShell.
+pub(crate) const COPY_LIBRARY: &str = "Copy-Item";
+
 /// Configuration files.
 pub(crate) fn configuration_folder() -> PathBuf {
     let data = env::var_os("ProgramData");

@@ -12,7 +12,10 @@ use super::{
     project::{Project, TemplateFiles, fill},
     sdk,
 };
-use crate::cli::{error::Error, output::Output};
+use crate::{
+    cli::{error::Error, output::Output},
+    platform::COPY_LIBRARY,
+};
 
 const RUST_FILES: TemplateFiles = &[
     ("Cargo.toml", include_str!("rust/Cargo.toml.in")),
@@ -101,6 +104,7 @@ fn project(name: &ProjectName, language: DriverLanguage) -> Project {
         ("@type@", format!("{}Driver", name.camel_case())),
         ("@package@", format!("delfin-driver-{name}")),
         ("@library@", library),
+        ("@copy@", COPY_LIBRARY.to_owned()),
     ];
     let values = values.each_ref().map(|(name, value)| (*name, &**value));
     Project::new(files, kit, next_steps, |text| fill(text, &values))

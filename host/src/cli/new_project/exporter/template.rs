@@ -13,6 +13,7 @@ use super::{
     Language,
     native::NativeNames,
 };
+use crate::platform::COPY_LIBRARY;
 
 const RUST_FILES: TemplateFiles = &[
     ("Cargo.toml", include_str!("rust/Cargo.toml.in")),
@@ -157,6 +158,7 @@ impl ProjectTemplate {
             ("@folder@", self.folder.as_str()),
             ("@package@", &self.package()),
             ("@library@", &self.library()),
+            ("@copy@", COPY_LIBRARY),
             ("@exporter@", &self.exporter()),
             ("@type@", &self.type_name),
             ("@kind@", self.kind.as_str()),
