@@ -28,7 +28,7 @@ $(foreach program,$(programs),scripts/program-plugin plugins/$(program) $(3) tar
 )
 endef
 
-.PHONY: help build run test check bench bench-peers sizes soak wheel book install uninstall deb rpm dist setup clean build-dist
+.PHONY: help build run test check bench bench-peers sizes soak windows wheel book install uninstall deb rpm dist setup clean build-dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,7 @@ check: ## Check formatting, lints, documentation, the book and the rules of test
 	@scripts/setup install build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-features --locked --test windows -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps --locked
 	$(CARGO) test --workspace --all-features --locked --test invariants
 	scripts/python check
@@ -74,10 +75,15 @@ bench-peers: ## Compare the host with the programs that bench/peers installs; BE
 sizes: ## Measure the build time and the size of the host and of each plugin
 	scripts/build-times
 
-soak: ## Run the randomized tests at length: SOAK=20 times as many rounds and cases
+soak: windows ## Run the randomized tests at length: SOAK=20 times as many rounds and cases; and `make windows`
 	@scripts/setup install test
 	DELFIN_TEST_SOAK=$(SOAK) $(CARGO) test --workspace --all-features --locked \
 		--lib --test api --test ingest --test kill --test openapi --test proof
+
+windows: ## Build the host and the plugins for Windows, and test them with Wine (as root on Debian)
+	scripts/windows setup
+	scripts/windows build
+	scripts/windows test
 
 # Each plugin by itself: Cargo optimises a library at link time only if it is a cdylib and nothing
 # else, and plugins are rlibs too, for their tests and benchmarks.

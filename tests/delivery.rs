@@ -164,11 +164,9 @@ fn an_exporter_that_refuses_its_config_is_failed_and_its_batches_wait() {
     let host = setup.start();
     ingest(&host, "iops", 4);
     host.wait_for_delivered("PerformanceExporterFile", 4);
-    let failed = host.exporter("PerformanceExporterScripted");
-    assert_eq!(
-        (&failed["state"], &failed["pending"]),
-        (&json!("failed"), &json!(4))
-    );
+    host.wait_for_exporter("PerformanceExporterScripted", "failed", |exporter| {
+        exporter["state"] == "failed" && exporter["pending"] == 4
+    });
     let (status, _) = host.stop();
     assert!(status.success());
 

@@ -114,7 +114,7 @@ fn a_stopping_host_answers_waiting_clients() {
         host.wait_for_exporter("PerformanceExporterScripted", "stuck", |exporter| {
             exporter["state"] == "stuck"
         });
-        host.signal(rustix::process::Signal::TERM);
+        host.send_stop();
         waiting.join().expect("an answer")
     });
     assert_eq!(answer.status, 202, "{}", answer.json);

@@ -1,7 +1,9 @@
-//! Builds the host and the plugins, once per test program.
+//! Builds the host and the plugins, once per test program. `scripts/windows test` has built those for Windows.
 
 use std::{
+    env,
     path::{Path, PathBuf},
+    process::Command,
     sync::LazyLock,
 };
 
@@ -17,8 +19,12 @@ const PACKAGES: [&str; 9] = [
     "delfin-exporter-webhook",
 ];
 
+/// The folder with the host and the plugins for Windows, if the tests run these.
+static WINDOWS: LazyLock<Option<PathBuf>> =
+    LazyLock::new(|| env::var_os("DELFIN_TEST_WINDOWS").map(PathBuf::from));
+
 static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = root();
     let mut cargo = delfin_plugin_api::testkit::cargo();
     cargo
         .args(["build", "--locked", "--quiet", "--manifest-path"])
@@ -28,7 +34,7 @@ static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
     }
     // The test program itself is in TARGET/PROFILE/deps, and cargo calls the folder of the profile
     // `dev` target/debug. A benchmark measures the profile that it was built in.
-    let program = std::env::current_exe();
+    let program = env::current_exe();
     let program = program.unwrap_or_else(|error| panic!("no path of this program: {error}"));
     let target = program.ancestors().nth(2).map(Path::to_path_buf);
     let target = target.unwrap_or_else(|| panic!("`{}` is in no target folder", program.display()));
@@ -43,10 +49,27 @@ static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
     target
 });
 
-/// The host.
+/// The host, for this system.
 #[must_use]
 pub fn binary() -> PathBuf {
     TARGET.join("delfin-host")
+}
+
+/// The command that runs the host: with Wine, if it is for Windows.
+#[must_use]
+pub fn host_command() -> Command {
+    if !runs_windows() {
+        return Command::new(binary());
+    }
+    let mut command = Command::new(root().join("scripts/windows"));
+    command.arg("run");
+    command
+}
+
+/// Whether the host and the plugins are those for Windows.
+#[must_use]
+pub fn runs_windows() -> bool {
+    WINDOWS.is_some()
 }
 
 /// The library of a plugin: `array`, `example`, `file`, `prometheus`, `prometheus_remote_write`, `scrape`,
@@ -58,5 +81,13 @@ pub fn plugin(name: &str) -> PathBuf {
     } else {
         "exporter"
     };
-    TARGET.join(format!("libdelfin_{offers}_{name}.so"))
+    let library = format!("delfin_{offers}_{name}");
+    match &*WINDOWS {
+        Some(folder) => folder.join(format!("plugins/{library}.dll")),
+        None => TARGET.join(format!("lib{library}.so")),
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

@@ -186,11 +186,13 @@ impl Setup {
     /// A command of the host with this configuration.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
+        let host = build::host_command();
         let mut command = match self.wrapper.split_first() {
-            None => Command::new(build::binary()),
+            None => host,
             Some((first, words)) => {
                 let mut command = Command::new(first);
-                command.args(words).arg(build::binary());
+                command.args(words);
+                command.arg(host.get_program()).args(host.get_args());
                 command
             }
         };
@@ -412,10 +414,19 @@ impl Host {
         must(self.child.wait(), "wait for the host");
     }
 
-    /// Stops the host with SIGTERM: its exit status and its log.
+    /// Tells the host to stop, with SIGTERM. Wine makes Ctrl-C of SIGINT.
+    pub fn send_stop(&self) {
+        self.signal(if build::runs_windows() {
+            Signal::INT
+        } else {
+            Signal::TERM
+        });
+    }
+
+    /// Stops the host: its exit status and its log.
     #[must_use]
     pub fn stop(mut self) -> (ExitStatus, String) {
-        self.signal(Signal::TERM);
+        self.send_stop();
         let ended = catch_unwind(AssertUnwindSafe(|| {
             wait_for("the host to stop", || self.child.try_wait().ok().flatten())
         }));
