@@ -283,9 +283,7 @@ fn writable(path: &Path, role: PathRole, mode: u32) -> UntrustedFile {
     let paths = vec![WritablePath {
         path: path.to_owned(),
         role,
-        by: Writer::Others {
-            by: format!("has mode {mode:04o}"),
-        },
+        by: Writer::Mode(mode),
     }];
     UntrustedFile::Writable { paths }
 }
