@@ -38,7 +38,7 @@
 //!
 //! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
-//! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a
+//! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `postgres` connects to PostgreSQL; `connections` limits the clients of a
 //! server; `files` writes files that are durable; `json` writes rows, `arrow_stream` their columns, and `message` writes payloads of messages; [`prometheus`] names series; `protobuf` writes
 //! messages of Protocol Buffers; [`workers`] sends requests at the same time, and [`limiter`] spreads them over time; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets, and [`credentials`] warns of those that are sent unencrypted;
 //! [`text`] shortens texts; `bench` is the frame of benchmarks of encoders.
@@ -76,6 +76,8 @@ pub mod message;
 mod outcome;
 #[cfg(any(feature = "connections", feature = "files", feature = "testkit"))]
 mod platform;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod prometheus;
 #[cfg(feature = "protobuf")]
 pub mod protobuf;

@@ -4,6 +4,8 @@
 //! value never falls back to a default; no mistake shows the password.
 
 use delfin_plugin_api::{
+    Failure,
+    postgres::{PostgresConnector, tokio_postgres},
     setting::{ConfigError, Mistakes, Secret},
     stream::Address,
     tls::Tls,
@@ -82,6 +84,26 @@ impl TryFrom<RawSettings> for Config {
             create_tables: create_tables.unwrap_or(true),
             tls,
         })
+    }
+}
+
+impl Config {
+    /// Opens connections to the database.
+    ///
+    /// # Errors
+    ///
+    /// A file of the certificates cannot be used.
+    pub(crate) fn connector(&self) -> Result<PostgresConnector, Failure> {
+        let mut options = tokio_postgres::Config::new();
+        options
+            .host(self.address.host())
+            .port(self.address.port())
+            .dbname(&self.database)
+            .user(&self.username);
+        if let Some(password) = &self.password {
+            options.password(password.reveal());
+        }
+        PostgresConnector::new(options, self.tls.as_ref())
     }
 }
 

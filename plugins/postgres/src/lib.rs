@@ -42,8 +42,7 @@ impl<B: CopyBatch> Exporter for PostgresExporter<B> {
     const MAX_POINTS: Option<u64> = Some(100_000);
 
     fn check(config: Config) -> Result<(), Failure> {
-        let tls = config.tls.map(|tls| tls.config());
-        tls.transpose().map(drop)
+        config.connector().map(drop)
     }
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {

@@ -3,26 +3,30 @@
 //! Promises: a call ends within its time; after a failure nothing of the call is in the
 //! tables, or all of it is.
 
-mod connect;
 mod schema;
 
 use std::time::Duration;
 
-use delfin_plugin_api::{Failure, Host, Outcome, runtime::AsyncRuntime};
+use delfin_plugin_api::{
+    Failure, Host, Outcome,
+    postgres::{
+        PostgresConnector,
+        tokio_postgres::{Client, Transaction},
+    },
+    runtime::AsyncRuntime,
+};
 use futures_util::SinkExt;
-use tokio_postgres::{Client, Transaction};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
     config::Config,
     encode::{CopyBuffer, CopyStatements, CopyTables},
-    outcome::PostgresError,
+    outcome::PostgresWriteError,
 };
 
 pub(crate) struct PostgresClient {
     runtime: AsyncRuntime,
     config: Config,
-    tls: Option<MakeRustlsConnect>,
+    connector: PostgresConnector,
     /// `None` before the first call, and after a failure.
     connection: Option<Client>,
 }
@@ -30,15 +34,14 @@ pub(crate) struct PostgresClient {
 impl PostgresClient {
     /// A client for the database in `config`. Connects with the first batch.
     pub(crate) fn new(config: Config, host: &Host) -> Result<Self, Failure> {
-        let tls = config.tls.as_ref().map(|tls| tls.config()).transpose()?;
-        if config.password.is_some() && tls.is_none() {
+        if config.password.is_some() && config.tls.is_none() {
             config
                 .address
                 .warn_of_plain_credentials("remove `tls = false`");
         }
         Ok(Self {
             runtime: AsyncRuntime::new(host)?,
-            tls: tls.map(MakeRustlsConnect::new),
+            connector: config.connector()?,
             connection: None,
             config,
         })
@@ -57,11 +60,11 @@ impl PostgresClient {
         let Self {
             runtime,
             config,
-            tls,
+            connector,
             ..
         } = self;
         let connected = runtime.run(time, async {
-            let client = connect::connect(config, tls.as_ref()).await?;
+            let client = connector.connect().await?;
             schema::ensure(&client, config).await?;
             let prepare = schema::with_schema(statements.prepare, config);
             client.batch_execute(&prepare).await?;
@@ -97,14 +100,14 @@ impl PostgresClient {
         let Self {
             runtime,
             config,
-            tls,
+            connector,
             connection,
         } = self;
         let checked = runtime.run(time, async {
             if let Some(client) = connection {
                 return Ok(client.check_connection().await?);
             }
-            let client = connect::connect(config, tls.as_ref()).await?;
+            let client = connector.connect().await?;
             schema::check(&client, config).await
         });
         self.finish(checked)
@@ -115,7 +118,7 @@ impl PostgresClient {
         self.connection = None;
     }
 
-    fn finish<T>(&mut self, result: Option<Result<T, PostgresError>>) -> Result<T, Failure> {
+    fn finish<T>(&mut self, result: Option<Result<T, PostgresWriteError>>) -> Result<T, Failure> {
         let address = &self.config.address;
         let failure = match result {
             Some(Ok(result)) => return Ok(result),
@@ -139,7 +142,7 @@ async fn write(
     config: &Config,
     tables: &mut CopyTables,
     statements: CopyStatements,
-) -> Result<(), PostgresError> {
+) -> Result<(), PostgresWriteError> {
     let transaction = client.transaction().await?;
     if let Some(series) = statements.series.filter(|_| !tables.series.is_empty()) {
         copy(&transaction, config, &mut tables.series, series).await?;
@@ -158,7 +161,7 @@ async fn copy(
     config: &Config,
     rows: &mut CopyBuffer,
     [copy, insert]: [&str; 2],
-) -> Result<(), PostgresError> {
+) -> Result<(), PostgresWriteError> {
     let sink = transaction.copy_in(copy).await?;
     let mut sink = std::pin::pin!(sink);
     sink.send(rows.take()).await?;

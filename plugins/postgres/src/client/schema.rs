@@ -1,8 +1,8 @@
 //! Makes the tables, and checks their version.
 
-use tokio_postgres::Client;
+use delfin_plugin_api::postgres::tokio_postgres::Client;
 
-use crate::{config::Config, outcome::PostgresError};
+use crate::{config::Config, outcome::PostgresWriteError};
 
 /// The version of the tables that this plugin writes to.
 const VERSION: i32 = 1;
@@ -17,23 +17,23 @@ pub(super) fn with_schema(sql: &str, config: &Config) -> String {
 }
 
 /// Makes the tables if they are missing.
-pub(super) async fn ensure(client: &Client, config: &Config) -> Result<(), PostgresError> {
+pub(super) async fn ensure(client: &Client, config: &Config) -> Result<(), PostgresWriteError> {
     make(client, config, "COMMIT").await
 }
 
 /// Checks that the tables are there or can be made, and makes none.
-pub(super) async fn check(client: &Client, config: &Config) -> Result<(), PostgresError> {
+pub(super) async fn check(client: &Client, config: &Config) -> Result<(), PostgresWriteError> {
     make(client, config, "ROLLBACK").await
 }
 
 /// Makes the tables if they are missing, in a transaction that ends with this command.
-async fn make(client: &Client, config: &Config, end: &str) -> Result<(), PostgresError> {
+async fn make(client: &Client, config: &Config, end: &str) -> Result<(), PostgresWriteError> {
     if version(client, config).await?.is_some() {
         return Ok(());
     }
     let schema = &config.schema;
     if !config.create_tables {
-        return Err(PostgresError::Tables(format!(
+        return Err(PostgresWriteError::Tables(format!(
             "schema `{schema}` has no tables of delfin-host (create them, or set `create_tables = true`)"
         )));
     }
@@ -56,7 +56,7 @@ async fn make(client: &Client, config: &Config, end: &str) -> Result<(), Postgre
 }
 
 /// The version of the tables; `None` if there are none.
-async fn version(client: &Client, config: &Config) -> Result<Option<i32>, PostgresError> {
+async fn version(client: &Client, config: &Config) -> Result<Option<i32>, PostgresWriteError> {
     let schema = &config.schema;
     let table = format!("{schema}.delfin_version");
     let known = client
@@ -69,7 +69,7 @@ async fn version(client: &Client, config: &Config) -> Result<Option<i32>, Postgr
         .query_one(&format!("SELECT max(version) FROM {table}"), &[])
         .await?;
     match found.get::<_, Option<i32>>(0) {
-        Some(version) if version > VERSION => Err(PostgresError::Tables(format!(
+        Some(version) if version > VERSION => Err(PostgresWriteError::Tables(format!(
             "the tables in schema `{schema}` have version {version}, and this plugin knows {VERSION} (use a newer plugin, or another schema)"
         ))),
         found => Ok(found),
