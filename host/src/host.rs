@@ -14,6 +14,7 @@ use crate::{
     api::{self, ApiListener, ApiParts, ApiState, ListenError},
     audit::AuditLog,
     batch_journal::{BatchJournal, BatchJournals},
+    cluster::ClusterMember,
     collect::{CollectedBatch, Destination, DestinationError, DriverRegistry, UnknownDriver},
     config::{Config, Loaded},
     delivery::ExporterHandle,
@@ -26,6 +27,7 @@ use crate::{
     memory::MemoryBudget,
     notification::MappingError,
     plugin::Plugins,
+    standby::{ActiveMember, Listeners},
     state::{self, StateError},
     storages::{self, CollectProgress, StorageParts, Storages},
     syslog::{SyslogParts, SyslogReceiver, SyslogStartError},
@@ -76,31 +78,27 @@ pub struct Host {
     listener: ApiListener,
     metrics_listener: Option<ApiListener>,
     tls: Option<Arc<TlsStore>>,
+    /// `None`: the host belongs to no cluster.
+    cluster: Option<ClusterMember>,
     phase: watch::Sender<Phase>,
 }
 
 impl Host {
-    /// Opens the journals, starts the exporters and starts to collect.
+    /// Opens the journals, starts the exporters and starts to collect. `active` is what the host has of a cluster
+    /// already.
     ///
     /// # Errors
     ///
     /// The host cannot start for a reason of its own.
-    pub async fn start(loaded: Loaded) -> Result<Self, StartError> {
+    pub async fn start(loaded: Loaded, active: Option<ActiveMember>) -> Result<Self, StartError> {
         let config = loaded.config.clone();
         let mut plugins = tokio::task::block_in_place(|| Plugins::find(&config));
         for remark in plugins.warnings() {
             log::warn!("{remark}");
         }
-        let lock = tokio::task::block_in_place(|| state::open(&config.state_dir))?;
-        let limits = JournalLimits::from(&config.journal);
-        let backends = journal::open_locked(&config.state_dir, lock, &limits)?;
+        let (backends, listeners, cluster) = open_state(&config, active).await?;
         let tls = config.api.tls.clone().map(TlsStore::open).transpose()?;
         let tls = tls.map(Arc::new);
-        let listener = ApiListener::bind(&config.api).await?;
-        let metrics_listener = match config.metrics.listen {
-            Some(address) => Some(ApiListener::bind_metrics(address).await?),
-            None => None,
-        };
         let tokens = Arc::new(TokenStore::open(&config.state_dir)?);
         let memory = MemoryBudget::new(config.memory.max);
         let journals = batch_journals(&memory, &backends);
@@ -165,6 +163,7 @@ impl Host {
             storages: Arc::clone(&storages),
             reloader: reloader.clone(),
             pushes_metrics: config.metrics.otlp.is_some(),
+            cluster: cluster.clone(),
             phase: phase.subscribe(),
         });
         Ok(Self {
@@ -178,9 +177,10 @@ impl Host {
             traps,
             syslog,
             api,
-            listener,
-            metrics_listener,
+            listener: listeners.api,
+            metrics_listener: listeners.metrics,
             tls,
+            cluster,
             phase,
         })
     }
@@ -256,8 +256,34 @@ impl Host {
             progress.write();
             self.backends.performance.close();
             self.backends.alerts.close();
+            // With them goes the lock of the state folder.
+            drop(self.backends);
         });
+        if let Some(cluster) = self.cluster {
+            cluster.leave().await;
+        }
     }
+}
+
+/// Opens the journals, and listens. A member of a cluster has the state folder, and listens already.
+async fn open_state(
+    config: &Config,
+    active: Option<ActiveMember>,
+) -> Result<(Journals, Listeners, Option<ClusterMember>), StartError> {
+    let limits = JournalLimits::from(&config.journal);
+    let open = |lock| journal::open_locked(&config.state_dir, lock, &limits);
+    let (backends, listeners, cluster) = match active {
+        Some(active) => (open(active.lock)?, active.listeners, Some(active.member)),
+        None => {
+            let lock = tokio::task::block_in_place(|| state::open(&config.state_dir))?;
+            (open(lock)?, Listeners::bind(config).await?, None)
+        }
+    };
+    let listeners = Listeners {
+        api: listeners.api.with_socket(&config.api)?,
+        ..listeners
+    };
+    Ok((backends, listeners, cluster))
 }
 
 /// Serves the metrics on an address of their own, and pushes them, if the configuration says so.

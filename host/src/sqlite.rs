@@ -22,6 +22,7 @@ pub(crate) use self::{open_files::OpenFiles, reader::integrity};
 use crate::{
     clock::now_ms,
     platform::{read_at, rename, sync_folder},
+    write_guard::WRITE_GUARD,
 };
 
 /// How long a statement waits for a lock of another connection.
@@ -126,6 +127,10 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        // SQLite asks this after it has its lock, and before it writes what makes the transaction valid. So what
+        // is committed was allowed then, and the next process to write waits for it.
+        let is_refused = || !WRITE_GUARD.is_open();
+        connection.commit_hook(Some(is_refused)).map_err(failed)?;
         let checkpoint_on_close = |connection: &Connection, on: bool| {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !on)
         };

@@ -425,14 +425,20 @@ impl Host {
 
     /// Stops the host: its exit status and its log.
     #[must_use]
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    pub fn stop(self) -> (ExitStatus, String) {
         self.send_stop();
+        self.wait_for_end("stopped")
+    }
+
+    /// Waits until the host ends by itself: its exit status and its log, which has a text.
+    #[must_use]
+    pub fn wait_for_end(mut self, text: &str) -> (ExitStatus, String) {
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            wait_for("the host to stop", || self.child.try_wait().ok().flatten())
+            wait_for("the host to end", || self.child.try_wait().ok().flatten())
         }));
-        let status = ended.unwrap_or_else(|_| self.fail("the host does not stop"));
-        self.wait_for("the last log line", || {
-            self.log().contains("stopped").then_some(())
+        let status = ended.unwrap_or_else(|_| self.fail("the host does not end"));
+        self.wait_for(&format!("`{text}` in the log"), || {
+            self.log().contains(text).then_some(())
         });
         (status, self.log())
     }

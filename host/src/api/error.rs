@@ -124,6 +124,10 @@ api_errors! {
     Stopping
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: {}, please try again later.", ("the host is stopping");
+    /// Another host of the cluster is active.
+    Standby { active: String }
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: {}, please try again there or later.", (active);
     /// The host has no room for more requests of this kind.
     Overloaded { reason: String }
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",

@@ -46,6 +46,17 @@ pub(super) struct ReadinessResponse {
     exporters: Vec<UnwellExporterView>,
 }
 
+impl ReadinessResponse {
+    /// For a host that has no exporters yet.
+    pub(super) fn not_ready(reason: String) -> Self {
+        Self {
+            ready: false,
+            reasons: vec![reason],
+            exporters: Vec::new(),
+        }
+    }
+}
+
 /// An exporter that is not well.
 #[derive(Debug, Serialize, ToSchema)]
 struct UnwellExporterView {
@@ -62,7 +73,7 @@ pub(super) enum ReadyzResponse {
     #[response(status = 200)]
     Ready(ReadinessResponse),
 
-    /// The host is not ready: it is stopping, the registered storages are unknown, a journal cannot be read or written or its file was removed, or the disk of a journal has less free than `journal.min_free_bytes`
+    /// The host is not ready: it is standby, it is stopping, the registered storages are unknown, a journal cannot be read or written or its file was removed, or the disk of a journal has less free than `journal.min_free_bytes`
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     NotReady(ReadinessResponse),
 }

@@ -45,17 +45,26 @@ pub(super) enum ClientStream {
 }
 
 impl ApiListener {
-    /// Listens where the configuration says.
+    /// Listens at the address of the API.
     ///
     /// # Errors
     ///
-    /// The address or the socket cannot be used.
+    /// The address cannot be used.
     pub async fn bind(config: &ApiConfig) -> Result<Self, ListenError> {
         let address = config.listen;
         let tcp = TcpListener::bind(address).await;
         let tcp = tcp.map_err(|source| ListenError::Address { address, source })?;
+        Ok(Self { tcp, local: None })
+    }
+
+    /// Listens at the socket as well, which is in the state folder.
+    ///
+    /// # Errors
+    ///
+    /// The socket cannot be used.
+    pub fn with_socket(self, config: &ApiConfig) -> Result<Self, ListenError> {
         let local = config.socket.as_ref().map(listen_at).transpose()?;
-        Ok(Self { tcp, local })
+        Ok(Self { local, ..self })
     }
 
     /// Listens for the metrics alone.
@@ -90,11 +99,16 @@ impl ApiListener {
             .map_err(|source| ListenError::Address { address, source })
     }
 
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// The system does not tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
 
-    /// Where it listens.
+    /// Logs where it listens.
     pub(super) fn log(&self) -> io::Result<()> {
         let address = self.tcp.local_addr()?;
         match &self.local {

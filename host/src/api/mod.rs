@@ -25,6 +25,7 @@ mod journals;
 mod json_suffix;
 mod listen;
 mod log_level;
+mod members;
 mod metrics;
 mod middleware;
 mod openapi;
@@ -41,6 +42,7 @@ mod root;
 mod same_site;
 mod serve;
 mod settings;
+mod standby;
 mod state;
 mod storages;
 mod tap;
@@ -53,6 +55,7 @@ mod webhook_log;
 use std::sync::Arc;
 
 use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state};
+use prometheus_client::registry::Registry;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{audit::AuditLog, panics};
@@ -62,35 +65,52 @@ use cors::CorsOrigins;
 pub use error::ApiError;
 pub use listen::{ApiListener, ListenError};
 use middleware::RequestLog;
-pub use serve::{serve, serve_metrics};
+pub use serve::{serve, serve_metrics, serve_standby, serve_standby_metrics};
+pub use standby::{StandbyParts, StandbyState};
 use state::{AllowedHosts, Tokens};
 pub use state::{ApiParts, ApiState};
 
 fn router(state: ApiState) -> Router {
     let tokens = Tokens::from_ref(&state);
-    layered(documented(), tokens, state)
+    layered(documented(), tokens, state, async || ApiError::NotFound)
 }
 
 /// The metrics alone, for a listener of their own. `is_exposed` says whether clients need a token also while
 /// none exists.
-fn metrics_router(state: ApiState, is_exposed: bool) -> Router {
+fn metrics_router<S>(state: S, is_exposed: bool) -> Router
+where
+    S: Clone + Send + Sync + 'static,
+    AllowedHosts: FromRef<S>,
+    CorsOrigins: FromRef<S>,
+    AuditLog: FromRef<S>,
+    Tokens: FromRef<S>,
+    Arc<Registry>: FromRef<S>,
+{
     let tokens = Tokens {
         is_exposed,
         ..Tokens::from_ref(&state)
     };
     let route = openapi::described().routes(routes!(metrics::metrics));
-    layered(route, tokens, state)
+    layered(route, tokens, state, async || ApiError::NotFound)
 }
 
-/// Some routes, with what every request gets.
-fn layered(routes: OpenApiRouter<ApiState>, tokens: Tokens, state: ApiState) -> Router {
+/// Some routes, with what every request gets. `fallback` answers requests for others.
+fn layered<S, F, R>(routes: OpenApiRouter<S>, tokens: Tokens, state: S, fallback: F) -> Router
+where
+    S: Clone + Send + Sync + 'static,
+    AllowedHosts: FromRef<S>,
+    CorsOrigins: FromRef<S>,
+    AuditLog: FromRef<S>,
+    F: FnOnce() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = ApiError> + Send + 'static,
+{
     let (router, mut document) = routes.split_for_parts();
     let rules = AccessRules {
         tokens,
         scopes: Arc::new(RouteScopes::complete(&mut document)),
     };
     router
-        .fallback(async || ApiError::NotFound)
+        .fallback(fallback)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(Extension(openapi::OpenApiDocument::new(&document)))
         .layer(from_fn_with_state(rules, authorize))
@@ -123,6 +143,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(history::show_history))
         .routes(routes!(inventory::rekey_inventory))
         .routes(routes!(journals::show_journals))
+        .routes(routes!(members::list_members))
         .routes(routes!(
             log_level::show_log_levels,
             log_level::set_log_level

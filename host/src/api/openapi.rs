@@ -15,7 +15,6 @@ use super::{
     error::ErrorBody,
     health::ReadinessResponse,
     ingest::{InfluxdbError, IngestResponse},
-    state::ApiState,
 };
 
 /// The text of the document, written once.
@@ -52,7 +51,7 @@ fn state_bounds(value: &mut Value) {
 }
 
 /// A router without routes, with the general part of the document.
-pub(super) fn described() -> OpenApiRouter<ApiState> {
+pub(super) fn described<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
     // Types that derive `IntoResponses` refer to the schemas of their bodies, and do not
     // add them to the document.
     #[derive(OpenApi)]

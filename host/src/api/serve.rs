@@ -38,6 +38,7 @@ use super::{
     metrics_router,
     peer::Peer,
     router,
+    standby::{StandbyState, standby_router},
 };
 use crate::{access::TlsStore, panics::ContainedFuture};
 
@@ -82,8 +83,45 @@ pub async fn serve(
         router: router(state),
         tls,
     };
-    accept_all(listener, server, table, shutdown).await;
+    let open = accept_all(&listener, server, table, shutdown).await;
+    drop(listener);
+    open.finish().await;
     Ok(())
+}
+
+/// As [`serve`], for a standby. The listener stays open for the host that becomes active.
+pub async fn serve_standby(
+    listener: &ApiListener,
+    tls: Option<Arc<TlsStore>>,
+    state: StandbyState,
+    shutdown: impl Future<Output = ()>,
+) {
+    // Without its address, nothing is missing but a line.
+    let _ = listener.log();
+    let table = state.connections();
+    let server = Server {
+        router: standby_router(state),
+        tls,
+    };
+    let open = accept_all(listener, server, table, shutdown).await;
+    tokio::spawn(open.wait());
+}
+
+/// As [`serve_standby`], for the metrics alone.
+pub async fn serve_standby_metrics(
+    listener: &ApiListener,
+    tls: Option<Arc<TlsStore>>,
+    state: StandbyState,
+    is_exposed: bool,
+    shutdown: impl Future<Output = ()>,
+) {
+    let server = Server {
+        router: metrics_router(state, is_exposed),
+        tls,
+    };
+    let table = ConnectionTable::new(MAX_METRICS_CONNECTIONS);
+    let open = accept_all(listener, server, table, shutdown).await;
+    tokio::spawn(open.wait());
 }
 
 /// As [`serve`], for the metrics alone. Their connections are not among those of the API.
@@ -98,36 +136,64 @@ pub async fn serve_metrics(
     is_exposed: bool,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let address = listener.local_addr()?;
+    let address = listener.address()?;
     log::info!(address:%; "the metrics have an address of their own");
     let server = Server {
         router: metrics_router(state, is_exposed),
         tls,
     };
     let table = ConnectionTable::new(MAX_METRICS_CONNECTIONS);
-    accept_all(listener, server, table, shutdown).await;
+    let open = accept_all(&listener, server, table, shutdown).await;
+    drop(listener);
+    open.finish().await;
     Ok(())
 }
 
+/// The connections that are still open.
+struct OpenConnections {
+    graceful: GracefulShutdown,
+    /// Dropping the set aborts those that are still open.
+    connections: JoinSet<()>,
+}
+
+impl OpenConnections {
+    /// Waits until the clients have closed them, or their time is over. A standby asks its clients to close
+    /// each connection: one that it closed itself could have a request on its way.
+    async fn wait(mut self) {
+        while self.connections.join_next().await.is_some() {}
+    }
+
+    /// Finishes the requests in progress.
+    async fn finish(self) {
+        let _connections = self.connections;
+        if timeout(SHUTDOWN_TIMEOUT, self.graceful.shutdown())
+            .await
+            .is_err()
+        {
+            log::warn!("requests were still in progress at the shutdown timeout, and are aborted");
+        }
+    }
+}
+
+/// Accepts connections until `shutdown` completes.
 async fn accept_all(
-    listener: ApiListener,
+    listener: &ApiListener,
     server: Server,
     table: Arc<ConnectionTable>,
     shutdown: impl Future<Output = ()>,
-) {
+) -> OpenConnections {
     let graceful = GracefulShutdown::new();
-    // Dropping the set at the end aborts the connections that are still open.
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     {
         // Not started again for each event: it may hold a connection that waits for its place.
-        let mut next = pin!(accept(&listener, &table));
+        let mut next = pin!(accept(listener, &table));
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 (stream, peer, slot) = &mut next => {
-                    next.set(accept(&listener, &table));
+                    next.set(accept(listener, &table));
                     let connection = server.clone().answer(stream, peer, slot, graceful.watcher());
                     connections.spawn(ContainedFuture::new(connection));
                 }
@@ -135,12 +201,9 @@ async fn accept_all(
             }
         }
     }
-    drop(listener);
-    if timeout(SHUTDOWN_TIMEOUT, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        log::warn!("requests were still in progress at the shutdown timeout, and are aborted");
+    OpenConnections {
+        graceful,
+        connections,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     alert::ActiveAlerts,
     audit::AuditLog,
     batch_journal::BatchJournals,
+    cluster::ClusterMember,
     config::{ApiConfig, HostAddress, JournalConfig, OtlpPushConfig},
     exporters::{ExporterSet, Reloader},
     history::History,
@@ -36,7 +37,7 @@ use crate::{
 };
 
 /// Connections at a time.
-const MAX_CONNECTIONS: usize = 512;
+pub(super) const MAX_CONNECTIONS: usize = 512;
 
 const _: () = assert!(
     MAX_INGEST_REQUESTS + 64 <= MAX_CONNECTIONS,
@@ -71,6 +72,8 @@ pub struct ApiParts {
     pub series_inputs: BTreeMap<SeriesInput, MappingSet<SeriesMappings>>,
     /// Whether the metrics are pushed, too.
     pub pushes_metrics: bool,
+    /// `None`: the host belongs to no cluster.
+    pub cluster: Option<ClusterMember>,
     pub phase: watch::Receiver<Phase>,
 }
 
@@ -98,11 +101,16 @@ struct SharedState {
     registry: Arc<Registry>,
     pushes: PushCounts,
     taps: TapPermits,
+    cluster: ClusterPart,
 }
 
 /// The phase that the host is in.
 #[derive(Clone, Debug)]
 pub(super) struct HostPhase(watch::Receiver<Phase>);
+
+/// This host as a member of its cluster, if it belongs to one.
+#[derive(Clone, Debug)]
+pub(super) struct ClusterPart(pub(super) Option<ClusterMember>);
 
 /// `api.max_body_bytes`.
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +178,9 @@ impl ApiState {
             pushes.register(&mut registry);
         }
         metrics::register_memory(&mut registry, &parts.memory);
+        if let Some(member) = &parts.cluster {
+            metrics::register_cluster(&mut registry, member);
+        }
         let memory = RequestMemory::new(&parts.memory, parts.config.max_request_memory());
         let ingest = IngestState {
             journals: parts.journals.clone(),
@@ -209,6 +220,7 @@ impl ApiState {
             registry: Arc::new(registry),
             pushes,
             taps: TapPermits::new(),
+            cluster: ClusterPart(parts.cluster),
         }))
     }
 
@@ -271,4 +283,5 @@ parts! {
     Arc<RequestMemory> = ingest.memory;
     Arc<Registry> = registry;
     TapPermits = taps;
+    ClusterPart = cluster;
 }

@@ -12,11 +12,14 @@ use std::{
     thread,
 };
 
+use delfin_plugin_api::Failure;
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use super::{error::Error, options::GlobalOptions, output::Output};
 use crate::{
     api::ApiListener,
+    cluster,
     collect::DriverRegistry,
     config::{Config, ExporterConfig, Isolation, StorageConfig},
     inputs::{SeriesInput, SeriesMappings},
@@ -136,6 +139,7 @@ fn findings(
     let is_host_running = journal::holder(&config.state_dir).is_some();
     let mut findings = addresses(config, is_host_running);
     findings.extend(log_file(config));
+    findings.extend(cluster(config, check)?);
     let drivers = Drivers::new(&scratch);
     drivers.update(plugins.drivers());
     let storages = config.storages.iter();
@@ -337,6 +341,31 @@ fn addresses(config: &Config, is_host_running: bool) -> Vec<Finding> {
         Some(Finding::of(what, Err(format!("{error}: {reason}"))))
     });
     failed.collect()
+}
+
+/// The database of the cluster: the files of its certificates, and whether it can be used if that is asked for.
+fn cluster(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Error> {
+    let Some(cluster) = &config.cluster else {
+        return Ok(None);
+    };
+    let (name, member) = (&cluster.name, &cluster.member);
+    let what = format!("cluster {name} as member {member} ({})", cluster.database());
+    let redacted = |failure: Failure| {
+        let text = failure.to_string();
+        config.redactor.redact(&text).into_owned()
+    };
+    if let Err(failure) = cluster.connector() {
+        return Ok(Some(Finding::of(what, Err(redacted(failure)))));
+    }
+    if check != ExporterCheck::Connect {
+        return Ok(Some(Finding::of(what, Ok(()))));
+    }
+    let runtime = Runtime::new().map_err(Error::failed)?;
+    let checked = runtime.block_on(cluster::check(cluster));
+    Ok(Some(Finding {
+        is_connection: true,
+        ..Finding::of(format!("connection of {what}"), checked.map_err(redacted))
+    }))
 }
 
 /// The file of the log, if it cannot be written.

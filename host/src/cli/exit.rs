@@ -11,15 +11,17 @@ pub enum Exit {
     Usage = 2,
     Configuration = 3,
     Unreachable = 4,
+    LeaseLost = 5,
 }
 
 impl Exit {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
         Self::Configuration,
         Self::Unreachable,
+        Self::LeaseLost,
     ];
 
     #[must_use]
@@ -36,6 +38,7 @@ impl Exit {
             Self::Usage => "the command line is wrong",
             Self::Configuration => "the configuration is wrong",
             Self::Unreachable => "the running host cannot be reached",
+            Self::LeaseLost => "the host has lost the lease of its cluster",
         }
     }
 }

@@ -21,6 +21,7 @@ mod inventory;
 mod log;
 mod man_pages;
 mod mapping_report;
+mod members;
 mod new_project;
 mod options;
 mod output;
@@ -59,6 +60,7 @@ use self::{
     inventory::InventoryCommand,
     log::LogCommand,
     man_pages::ManPagesArgs,
+    members::MembersArgs,
     new_project::{NewDriverArgs, NewExporterArgs},
     options::GlobalOptions,
     plugins::PluginsCommand,
@@ -121,6 +123,9 @@ pub enum CliCommand {
 
     /// Show the exporters of the running host, or pause, resume, skip, rename or forget one
     Exporters(ExportersArgs),
+
+    /// List the hosts of the cluster, and which of them is active
+    Members(MembersArgs),
 
     /// Show the exporters, storages, alerts and journals of the running host in a terminal, live
     Top(TopArgs),
@@ -241,6 +246,7 @@ impl Cli {
             CliCommand::Config(command) => config::run(command, output),
             CliCommand::Plugins(command) => plugins::run(options, command, output),
             CliCommand::Exporters(args) => exporters::run(options, args, output),
+            CliCommand::Members(args) => members::run(options, args, output),
             CliCommand::Top(args) => top::run(options, args, output),
             CliCommand::Tap(args) => tap::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),

@@ -1,18 +1,25 @@
 //! `run`: runs the host.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::{abort, exit},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
 use super::{
     check::{ExporterCheck, check_all},
     error::Error,
+    exit::Exit,
     options::GlobalOptions,
     output::Output,
 };
 use crate::{
     audit::{AuditLog, AuditRecord},
-    config::Loaded,
+    config::{self, Loaded},
     host::Host,
     journal::Journal,
     logging,
@@ -21,10 +28,14 @@ use crate::{
         ReloadSignals, ServiceManager, StopSignals, adopt_orphans, end_all_processes,
         keep_files_private,
     },
+    standby::{ActiveMember, Standby},
 };
 
 /// How long the process waits for blocking tasks before it exits.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How long a process that has lost its lease may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -55,7 +66,8 @@ pub(super) fn run(
     adopt_orphans();
     // Not on the main thread, which must not start a process.
     let manager = Arc::new(ServiceManager::of_process());
-    let served = runtime.spawn(serve(loaded, Arc::clone(&manager)));
+    let file = options.config.clone();
+    let served = runtime.spawn(serve(loaded, file, Arc::clone(&manager)));
     let result = runtime.block_on(served).map_err(Error::failed).flatten();
     end_all_processes();
     runtime.shutdown_timeout(EXIT_TIMEOUT);
@@ -64,14 +76,37 @@ pub(super) fn run(
     result
 }
 
-async fn serve(loaded: Loaded, manager: Arc<ServiceManager>) -> Result<(), Error> {
+async fn serve(
+    mut loaded: Loaded,
+    file: Option<PathBuf>,
+    manager: Arc<ServiceManager>,
+) -> Result<(), Error> {
     let signals = signals()?;
     let mut reload_signals = ReloadSignals::watch().map_err(Error::failed)?;
+    let active = if loaded.config.cluster.is_some() {
+        let stop = nth(signals.clone(), 1);
+        let Some(active) = stand_by(&loaded, &manager, stop).await? else {
+            return Ok(());
+        };
+        loaded = read_again(loaded, file.as_deref());
+        Some(active)
+    } else {
+        None
+    };
     let drain_timeout = loaded.config.shutdown.drain_timeout;
     let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
-    let host = Host::start(loaded).await.map_err(Error::failed)?;
+    let member = active.as_ref().map(|active| active.member.clone());
+    let host = match Host::start(loaded, active).await {
+        Ok(host) => host,
+        Err(error) => {
+            if let Some(member) = member {
+                member.leave().await;
+            }
+            return Err(Error::failed(error));
+        }
+    };
     manager.ready();
-    tokio::spawn(keep_alive(Arc::clone(&manager), host.journals()));
+    tokio::spawn(keep_alive(Arc::clone(&manager), host.journals().into()));
     let (reloader, storages) = (host.reloader().clone(), Arc::clone(host.storages()));
     let reloads = Arc::clone(&manager);
     tokio::spawn(async move {
@@ -97,9 +132,49 @@ async fn serve(loaded: Loaded, manager: Arc<ServiceManager>) -> Result<(), Error
     Ok(())
 }
 
+/// Waits as a standby until this host may become active. `None`: `stop` completed before.
+async fn stand_by(
+    loaded: &Loaded,
+    manager: &Arc<ServiceManager>,
+    stop: impl Future<Output = ()>,
+) -> Result<Option<ActiveMember>, Error> {
+    let Some(cluster) = &loaded.config.cluster else {
+        return Ok(None);
+    };
+    let standby = Standby::start(&loaded.config, cluster, end_without_lease);
+    let standby = standby.await.map_err(Error::failed)?;
+    manager.ready();
+    let alive = tokio::spawn(keep_alive(Arc::clone(manager), Vec::new()));
+    let active = standby.run(stop).await;
+    alive.abort();
+    active.map_err(Error::failed)
+}
+
+/// The configuration as it is now: a standby may have waited for long.
+fn read_again(loaded: Loaded, file: Option<&Path>) -> Loaded {
+    let read = tokio::task::block_in_place(|| config::load(file));
+    read.unwrap_or_else(|error| {
+        log::error!("the configuration has mistakes, this host becomes active with the one that it started with: {error}");
+        loaded
+    })
+}
+
+/// Ends the process because another host may be active. Nothing is drained: this process may not write any
+/// more.
+fn end_without_lease(reason: &str) {
+    log::error!("this host has lost the lease of its cluster, and ends: {reason}");
+    // Code that plugins have registered runs at the exit, and may not return.
+    thread::spawn(|| {
+        thread::sleep(LAST_WORDS);
+        abort();
+    });
+    logging::flush();
+    exit(Exit::LeaseLost.code().into());
+}
+
 /// Tells the watchdog that the host works: the async workers run this, and the threads for
-/// blocking work and both journals answer.
-async fn keep_alive(manager: Arc<ServiceManager>, journals: [Arc<dyn Journal>; 2]) {
+/// blocking work and the journals answer.
+async fn keep_alive(manager: Arc<ServiceManager>, journals: Vec<Arc<dyn Journal>>) {
     let works = || async {
         drop(tokio::task::spawn_blocking(|| ()).await);
         for journal in &journals {

@@ -7,6 +7,7 @@
 //! Knows nothing of plugins, drivers or sockets.
 
 mod api;
+mod cluster;
 mod collection;
 mod delivery;
 mod drivers;
@@ -47,6 +48,7 @@ use crate::{
 };
 
 pub use api::{ApiConfig, SocketConfig};
+pub use cluster::ClusterConfig;
 pub use collection::CollectionConfig;
 
 pub use delivery::{
@@ -83,6 +85,8 @@ pub struct Config {
     /// Where the host copies plugins before it opens them.
     pub plugin_cache_dir: PathBuf,
     pub state_dir: PathBuf,
+    /// `None`: this host alone uses the state folder.
+    pub cluster: Option<ClusterConfig>,
     pub log: LogConfig,
     pub api: ApiConfig,
     pub metrics: HostMetricsConfig,
@@ -339,6 +343,9 @@ fn read(mut root: Section<'_>) -> Config {
         plugin_dirs,
         plugin_cache_dir,
         state_dir: state_dir.clone(),
+        cluster: root
+            .take("cluster")
+            .and_then(|setting| cluster::read_cluster(&setting)),
         log,
         api,
         metrics,

@@ -75,7 +75,9 @@ fn readable_secret(access: &FileAccess, text: &str) -> Option<String> {
     let storages = storages.into_iter().flatten().filter_map(|storage| {
         plain_secret("storage.options", storage.get("options")?.as_object()?)
     });
-    let key = exporters.chain(storages).next()?;
+    let cluster = settings.get("cluster").and_then(Value::as_object);
+    let cluster = cluster.and_then(|cluster| plain_secret("cluster", cluster));
+    let key = exporters.chain(storages).chain(cluster).next()?;
     Some(format!(
         "`{key}` is a plain secret in a file that every user can read, {} ({}, or write `${{file:PATH}}`)",
         found.shown, found.remedy

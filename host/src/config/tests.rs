@@ -80,13 +80,20 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 47] = [
+const EXAMPLES: [&str; 54] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
     "api.tls.certificate",
     "api.tls.client_ca",
     "api.tls.key",
+    "cluster.address",
+    "cluster.ca_certificate",
+    "cluster.client_certificate",
+    "cluster.client_key",
+    "cluster.member",
+    "cluster.password",
+    "cluster.postgres",
     "drivers.limits.memory",
     "drivers.limits.open_files",
     "drivers.storage.5c1d3a52-7b0e-4d8a-9a35-2f6f1d2b8c10.limits.memory",

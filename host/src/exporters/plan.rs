@@ -125,6 +125,7 @@ pub(super) fn parts_needing_restart(
             "plugin_cache_dir",
             old.plugin_cache_dir != new.plugin_cache_dir,
         ),
+        ("cluster", old.cluster != new.cluster),
         ("log", old.log != new.log),
         ("api", old.api != new.api),
         ("metrics", old.metrics != new.metrics),

@@ -39,7 +39,10 @@ pub(crate) use system::{
     },
     folder_lock::FolderLock,
     local_socket::{HAS_LOCAL_SOCKETS, LocalClient, LocalListener, LocalStream},
-    machine::{MEASURES_ITSELF, machine_name, own_usage, thread_processor_time, usage_of},
+    machine::{
+        MEASURES_ITSELF, boot_id, machine_name, own_usage, running_time, thread_processor_time,
+        usage_of,
+    },
     paths::{COPY_LIBRARY, configuration_folder, plugin_folder, state_folder},
     processes::{
         ChildProcess, DeathSignal, HostConnections, INHERITED_VARIABLES, InheritedLibrary,

@@ -4,6 +4,7 @@
 //! each scrape: the journals, the exporters, the collection schedule, the system.
 
 mod alerts;
+mod cluster;
 mod collection;
 mod connections;
 mod drivers;
@@ -39,6 +40,7 @@ use super::{blocking, error::ApiError};
 use crate::{
     alert::ActiveAlerts,
     batch_journal::BatchJournals,
+    cluster::ClusterMember,
     exporters::{ExporterSet, Reloader},
     memory::MemoryBudget,
     platform::DropCounter,
@@ -75,6 +77,20 @@ pub(super) fn registry(
     registry.register_collector(Box::new(inventory::InventoryCollector { is_known }));
     registry.register_collector(Box::new(process::ProcessCollector::started_now()));
     registry
+}
+
+/// A registry with what a standby knows.
+pub(super) fn standby_registry(member: &ClusterMember, table: &Arc<ConnectionTable>) -> Registry {
+    let mut registry = Registry::with_prefix(PREFIX);
+    register_cluster(&mut registry, member);
+    registry.register_collector(Box::new(process::ProcessCollector::started_now()));
+    register_connections(&mut registry, table);
+    registry
+}
+
+/// Adds the role in the cluster.
+pub(super) fn register_cluster(registry: &mut Registry, member: &ClusterMember) {
+    registry.register_collector(Box::new(cluster::ClusterCollector(member.clone())));
 }
 
 /// Adds the connections of clients.

@@ -142,6 +142,7 @@ impl Host {
         let storages = Arc::new(storages);
         let state = ApiState::new(ApiParts {
             pushes_metrics: false,
+            cluster: None,
             config,
             memory: Arc::clone(&memory),
             tokens: Arc::new(TokenStore::open(folder.path()).unwrap()),

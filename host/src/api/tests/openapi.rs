@@ -13,7 +13,7 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     }
 }
 
-const ROUTES: [&str; 90] = [
+const ROUTES: [&str; 91] = [
     "DELETE /v1/storages/{id}",
     "DELETE /v1/storages/{id}/alerts/{sequence_number}",
     "DELETE /v1/storages/{id}/snmp-config",
@@ -43,6 +43,7 @@ const ROUTES: [&str; 90] = [
     "GET /v1/filesystems/{id}",
     "GET /v1/journals",
     "GET /v1/log/level",
+    "GET /v1/members",
     "GET /v1/plugins",
     "GET /v1/ports",
     "GET /v1/ports/{id}",

@@ -28,6 +28,7 @@ use super::transaction::{TransactionSummary, WriteTransaction};
 use crate::batch::Seq;
 use crate::clock::HostClock;
 use crate::sqlite::FailureKind;
+use crate::write_guard::WRITE_GUARD;
 
 #[cfg(test)]
 mod tests;
@@ -162,6 +163,10 @@ impl JournalWriter {
     /// Runs a group. An empty one only cleans up.
     fn serve(&mut self, group: CommandGroup) {
         let mut commands = group.commands;
+        // Also what is done with the file apart from transactions.
+        if !WRITE_GUARD.is_open() {
+            return fail(commands, "the lease of this host is over");
+        }
         let is_damage =
             |command: &mut WriterCommand| matches!(command, WriterCommand::Damaged { .. });
         for report in commands.extract_if(.., is_damage) {

@@ -21,6 +21,22 @@ pub(crate) fn machine_name() -> String {
         .into_owned()
 }
 
+/// A clock that cannot be set, and that goes on while the machine is suspended.
+pub(crate) fn running_time() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+}
+
+/// What tells this machine, as it runs since it was started, from every other; `None` if the system does not say it. Containers have
+/// that of their machine.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
 /// Time of a processor that this thread has used.
 pub(crate) fn thread_processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()

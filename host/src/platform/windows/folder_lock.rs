@@ -57,6 +57,13 @@ impl FolderLock {
         opened.is_err_and(|error| is_in_use(&error))
     }
 
+    /// # Errors
+    ///
+    /// Always: Windows does not tell which process it is.
+    pub(crate) fn end_holder(_: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Whether an entry of the folder belongs to its lock.
     pub(crate) fn is_part(name: &OsStr) -> bool {
         name == NAME

@@ -6,7 +6,8 @@ use std::{
     io,
     os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle},
     ptr,
-    time::Duration,
+    sync::OnceLock,
+    time::{Duration, Instant},
 };
 
 use windows_sys::Win32::{
@@ -46,6 +47,17 @@ pub(crate) fn machine_name() -> String {
     };
     let length = if read == 0 { 0 } else { length as usize };
     String::from_utf16_lossy(name.get(..length).unwrap_or_default())
+}
+
+/// A clock that cannot be set, and that goes on while the machine is suspended, as the performance counter does.
+pub(crate) fn running_time() -> Duration {
+    static STARTED: OnceLock<Instant> = OnceLock::new();
+    STARTED.get_or_init(Instant::now).elapsed()
+}
+
+/// `None`: Windows has no such id.
+pub(crate) const fn boot_id() -> Option<String> {
+    None
 }
 
 /// Time of a processor that this thread has used.

@@ -1,0 +1,126 @@
+//! The interface of a standby: it says who is active, and refuses everything else.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{FromRef, State},
+    http::{HeaderValue, header::CONNECTION},
+    middleware::map_response,
+    response::Response,
+};
+use delfin_plugin_api::connections::ConnectionTable;
+use prometheus_client::registry::Registry;
+use utoipa_axum::routes;
+
+use super::{
+    cors::CorsOrigins,
+    error::ApiError,
+    health::{self, ReadinessResponse, ReadyzResponse},
+    layered, members, metrics, openapi,
+    state::{AllowedHosts, ClusterPart, MAX_CONNECTIONS, Tokens},
+};
+use crate::{access::TokenStore, audit::AuditLog, cluster::ClusterMember, config::ApiConfig};
+
+/// What a standby has of a host.
+#[derive(Clone, Debug)]
+pub struct StandbyParts {
+    pub config: ApiConfig,
+    pub member: ClusterMember,
+    pub tokens: Arc<TokenStore>,
+    pub audit: AuditLog,
+}
+
+/// The state of the interface of a standby.
+#[derive(Clone, Debug)]
+pub struct StandbyState(Arc<SharedStandby>);
+
+#[derive(Debug)]
+struct SharedStandby {
+    member: ClusterMember,
+    tokens: Tokens,
+    hosts: AllowedHosts,
+    cors_origins: CorsOrigins,
+    audit: AuditLog,
+    connections: Arc<ConnectionTable>,
+    registry: Arc<Registry>,
+}
+
+impl StandbyState {
+    #[must_use]
+    pub fn new(parts: StandbyParts) -> Self {
+        let connections = ConnectionTable::new(MAX_CONNECTIONS);
+        let registry = metrics::standby_registry(&parts.member, &connections);
+        Self(Arc::new(SharedStandby {
+            member: parts.member,
+            tokens: Tokens {
+                store: parts.tokens,
+                is_exposed: parts.config.needs_tokens(),
+            },
+            hosts: AllowedHosts(parts.config.hosts.into()),
+            cors_origins: CorsOrigins(parts.config.cors_origins.into()),
+            audit: parts.audit,
+            connections,
+            registry: Arc::new(registry),
+        }))
+    }
+
+    pub(super) fn connections(&self) -> Arc<ConnectionTable> {
+        Arc::clone(&self.0.connections)
+    }
+
+    fn refusal(&self) -> ApiError {
+        ApiError::Standby {
+            active: self.0.member.view().active_text(),
+        }
+    }
+}
+
+pub(super) fn standby_router(state: StandbyState) -> Router {
+    let routes = openapi::described()
+        .routes(routes!(health::healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(members::list_members))
+        .routes(routes!(metrics::metrics));
+    let refused = state.clone();
+    let fallback = move || std::future::ready(refused.refusal());
+    layered(routes, Tokens::from_ref(&state), state, fallback).layer(map_response(close))
+}
+
+/// The next request may be for the host that becomes active.
+async fn close(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
+}
+
+/// Tells that this host is standby, and who is active.
+#[utoipa::path(get, path = "/readyz", security(()), responses(ReadyzResponse))]
+async fn readyz(State(state): State<StandbyState>) -> ReadyzResponse {
+    let reason = state.0.member.view().active_text();
+    ReadyzResponse::NotReady(ReadinessResponse::not_ready(reason))
+}
+
+macro_rules! parts {
+    ($($part:ty = $field:ident;)*) => {$(
+        impl FromRef<StandbyState> for $part {
+            fn from_ref(state: &StandbyState) -> Self {
+                state.0.$field.clone()
+            }
+        }
+    )*};
+}
+
+parts! {
+    Tokens = tokens;
+    AllowedHosts = hosts;
+    CorsOrigins = cors_origins;
+    AuditLog = audit;
+    Arc<Registry> = registry;
+}
+
+impl FromRef<StandbyState> for ClusterPart {
+    fn from_ref(state: &StandbyState) -> Self {
+        Self(Some(state.0.member.clone()))
+    }
+}

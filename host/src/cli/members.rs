@@ -1,0 +1,82 @@
+//! `members`: lists the hosts of the cluster.
+
+use serde::Deserialize;
+
+use super::{
+    connect::HostArgs,
+    error::Error,
+    options::GlobalOptions,
+    output::Output,
+    table::{Cell, TextTable, counted},
+};
+use crate::clock::rfc3339;
+
+const PATH: &str = "/v1/members";
+
+#[derive(Debug, clap::Args)]
+pub struct MembersArgs {
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+#[derive(Deserialize)]
+struct MemberList {
+    cluster: Option<String>,
+    fault: Option<String>,
+    members: Vec<ListedMember>,
+}
+
+#[derive(Deserialize)]
+struct ListedMember {
+    name: String,
+    role: String,
+    address: String,
+    since_ms: i64,
+    last_seen_ms: i64,
+    epoch: Option<u64>,
+}
+
+pub(super) fn run(
+    options: &GlobalOptions,
+    args: &MembersArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = options.host_client(&args.host)?;
+    let response = client.get(PATH)?;
+    if output.is_json() {
+        return output.line(&response);
+    }
+    let MemberList {
+        cluster,
+        fault,
+        members,
+    } = client.parse(PATH, &response)?;
+    if let Some(fault) = fault {
+        output.warn(&format!(
+            "the database of the cluster does not answer: {fault}"
+        ));
+    }
+    let summary = match cluster {
+        Some(cluster) => format!(
+            "{} of cluster `{cluster}`",
+            counted(members.len() as u64, "member")
+        ),
+        None => "this host belongs to no cluster".to_owned(),
+    };
+    output.list(&table(&members), &summary)
+}
+
+fn table(members: &[ListedMember]) -> TextTable {
+    let mut table = TextTable::new(&["MEMBER", "ROLE", "SINCE", "EPOCH", "LAST SEEN", "ADDRESS"]);
+    for member in members {
+        table.row([
+            Cell::text(&*member.name),
+            Cell::text(&*member.role),
+            Cell::text(rfc3339(member.since_ms)),
+            member.epoch.map_or_else(Cell::none, Cell::number),
+            Cell::text(rfc3339(member.last_seen_ms)),
+            Cell::text(&*member.address),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,288 @@
+//! Waits for the lease, and renews it.
+//!
+//! Runs on a thread of its own. Every wait has an end, so that the loss of the lease is noticed within a
+//! moment, also while the database does not answer.
+
+use std::time::Duration;
+
+use delfin_plugin_api::postgres::{PostgresConnector, PostgresError};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::{
+    PreviousHolder,
+    store::{Identity, LeaseStore, SeenLease, failure},
+    view::{ClusterView, MemberRole, MemberView},
+};
+use crate::{platform::running_time, write_guard::WRITE_GUARD};
+
+/// How often the end of the lease is looked for: timers do not count the time that a machine is suspended.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The longest time between two looks of a standby at the lease.
+const MAX_POLL: Duration = Duration::from_secs(1);
+
+/// The longest time between two renewals.
+const MAX_RENEWAL: Duration = Duration::from_secs(2);
+
+/// The longest time that leaving takes if the database does not answer.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Whether this member has the lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LeaseState {
+    Waiting,
+    Held {
+        previous: PreviousHolder,
+    },
+    /// Given back, or not waited for any more.
+    Left,
+}
+
+impl LeaseState {
+    pub(super) fn previous(&self) -> PreviousHolder {
+        match self {
+            Self::Held { previous } => previous.clone(),
+            Self::Waiting | Self::Left => PreviousHolder::default(),
+        }
+    }
+}
+
+pub(super) struct LeaseKeeper {
+    pub(super) who: Identity,
+    /// For messages.
+    pub(super) database: String,
+    pub(super) lease: Duration,
+    pub(super) connector: PostgresConnector,
+    /// `None` before the first call, and after a failure.
+    pub(super) store: Option<LeaseStore>,
+    pub(super) view: watch::Sender<ClusterView>,
+    pub(super) state: watch::Sender<LeaseState>,
+    pub(super) leaving: watch::Receiver<bool>,
+}
+
+impl LeaseKeeper {
+    /// Waits for the lease and keeps it until this member leaves.
+    ///
+    /// # Errors
+    ///
+    /// Why the lease is lost.
+    pub(super) async fn run(mut self) -> Result<(), String> {
+        let held = match self.wait().await {
+            Some(epoch) => {
+                self.keep(epoch).await?;
+                Some(epoch)
+            }
+            None => None,
+        };
+        WRITE_GUARD.close();
+        let who = self.who.clone();
+        let left = async {
+            let store = self.store().await?;
+            if let Some(epoch) = held {
+                store.release(&who, epoch).await?;
+            }
+            store.leave(&who).await
+        };
+        match timeout(LEAVE_TIMEOUT, left).await {
+            Ok(Ok(())) => log::info!(member = who.member; "left the cluster"),
+            Ok(Err(_)) | Err(_) => {
+                log::warn!(member = who.member; "left the cluster without telling its database: a standby takes over when the lease is over");
+            }
+        }
+        self.state.send_replace(LeaseState::Left);
+        Ok(())
+    }
+
+    /// Looks at the lease until this member can take it. Returns its epoch; `None`: the member leaves.
+    async fn wait(&mut self) -> Option<i64> {
+        // A holder may write for the time of the lease after it has sent a renewal. The lease has not changed since
+        // it was first seen like this, so that the last renewal was sent before.
+        let patience = self.lease + self.lease / 10;
+        let mut first_seen: Option<(Option<SeenLease>, Duration)> = None;
+        loop {
+            match self.call(async |store, who| store.see(who).await).await {
+                Ok(seen) => {
+                    let since = match &first_seen {
+                        Some((same, since)) if *same == seen => *since,
+                        Some(_) | None => running_time(),
+                    };
+                    let is_free = seen.as_ref().is_none_or(|seen| seen.released);
+                    if (is_free || running_time().saturating_sub(since) >= patience)
+                        && let Some(epoch) = self.take(seen.as_ref()).await
+                    {
+                        return Some(epoch);
+                    }
+                    first_seen = Some((seen, since));
+                    self.look_around().await;
+                }
+                Err(reason) => self.note_fault(Some(reason)),
+            }
+            tokio::select! {
+                () = sleep((self.lease / 10).min(MAX_POLL)) => {}
+                () = leaves(&mut self.leaving) => return None,
+            }
+        }
+    }
+
+    async fn take(&mut self, seen: Option<&SeenLease>) -> Option<i64> {
+        let sent = running_time();
+        let taken = self.call(async |store, who| store.take(who, seen).await);
+        match taken.await {
+            Ok(Some(epoch)) => {
+                WRITE_GUARD.open_until(sent + self.lease);
+                let machine = &self.who.machine;
+                let local = seen.filter(|seen| !machine.is_empty() && seen.machine == *machine);
+                let previous = PreviousHolder {
+                    local_pid: local.map(|seen| seen.pid),
+                };
+                let member = &self.who.member;
+                log::info!(member, epoch; "took the lease of the cluster, this host becomes active");
+                self.state.send_replace(LeaseState::Held { previous });
+                Some(epoch)
+            }
+            // Another member was quicker.
+            Ok(None) => None,
+            Err(reason) => {
+                self.note_fault(Some(reason));
+                None
+            }
+        }
+    }
+
+    /// Renews the lease until this member leaves.
+    async fn keep(&mut self, epoch: i64) -> Result<(), String> {
+        loop {
+            let sent = running_time();
+            let renewed = tokio::select! {
+                biased;
+                paused = lease_over() => return Err(self.loss(paused)),
+                renewed = self.call(async |store, who| store.renew(who, epoch).await) => renewed,
+            };
+            let pause = match renewed {
+                Ok(true) => {
+                    WRITE_GUARD.open_until(sent + self.lease);
+                    tokio::select! {
+                        biased;
+                        paused = lease_over() => return Err(self.loss(paused)),
+                        () = self.look_around() => {}
+                    }
+                    (self.lease / 5).min(MAX_RENEWAL)
+                }
+                Ok(false) => {
+                    WRITE_GUARD.close();
+                    return Err(format!("another member took it after epoch {epoch}"));
+                }
+                Err(reason) => {
+                    self.note_fault(Some(reason));
+                    (self.lease / 20).min(MAX_RENEWAL)
+                }
+            };
+            tokio::select! {
+                biased;
+                paused = lease_over() => return Err(self.loss(paused)),
+                () = leaves(&mut self.leaving) => return Ok(()),
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    fn loss(&self, paused: Duration) -> String {
+        let lease = humantime::format_duration(self.lease);
+        if paused >= self.lease / 2 {
+            let paused = humantime::format_duration(Duration::from_secs(paused.as_secs()));
+            return format!(
+                "this process or its machine was paused for {paused}, and the lease is {lease}"
+            );
+        }
+        match &self.view.borrow().fault {
+            Some(fault) => format!("the database did not confirm it for {lease}: {fault}"),
+            None => format!("the database did not confirm it for {lease}"),
+        }
+    }
+
+    /// Shows that this member is there, and looks who else is.
+    async fn look_around(&mut self) {
+        let lease_ms = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
+        match self.call(async |store, who| store.meet(who).await).await {
+            Ok(mut members) => {
+                // This member has just been seen.
+                let latest_ms = members.iter().map(|member| member.last_seen_ms).max();
+                for member in &mut members {
+                    let silent_ms = latest_ms.unwrap_or_default() - member.last_seen_ms;
+                    if silent_ms > lease_ms.saturating_mul(2) {
+                        member.role = MemberRole::Gone;
+                    }
+                }
+                self.note_members(members);
+            }
+            Err(reason) => self.note_fault(Some(reason)),
+        }
+    }
+
+    /// Calls the database, for at most a third of the lease. Connects first if there is no connection.
+    async fn call<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&LeaseStore, &Identity) -> Result<T, PostgresError>,
+    ) -> Result<T, String> {
+        let limit = self.lease / 3;
+        let who = self.who.clone();
+        let called = timeout(limit, async { work(self.store().await?, &who).await }).await;
+        let database = &self.database;
+        let reason = match called {
+            Ok(Ok(result)) => return Ok(result),
+            Ok(Err(error)) => failure(error, database).to_string(),
+            Err(_) => format!("`{database}`: does not answer in time"),
+        };
+        self.store = None;
+        Err(reason)
+    }
+
+    async fn store(&mut self) -> Result<&LeaseStore, PostgresError> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => LeaseStore::open(&self.connector).await?,
+        };
+        Ok(self.store.insert(store))
+    }
+
+    fn note_members(&self, members: Vec<MemberView>) {
+        self.view.send_modify(|view| view.members = members);
+        self.note_fault(None);
+    }
+
+    /// Notes why the database cannot be asked, and logs when that changes.
+    fn note_fault(&self, fault: Option<String>) {
+        let had_fault = self.view.borrow().fault.is_some();
+        match &fault {
+            Some(reason) if !had_fault => {
+                log::warn!("cannot ask the database of the cluster: {reason}");
+            }
+            None if had_fault => log::info!("the database of the cluster answers again"),
+            Some(_) | None => {}
+        }
+        self.view.send_modify(|view| view.fault = fault);
+    }
+}
+
+/// Completes when the process may not write any more. Returns how long it was paused meanwhile.
+async fn lease_over() -> Duration {
+    loop {
+        let before = running_time();
+        let remaining = WRITE_GUARD.remaining();
+        if remaining.is_zero() {
+            return Duration::ZERO;
+        }
+        sleep(remaining.min(TICK)).await;
+        if WRITE_GUARD.remaining().is_zero() {
+            return running_time().saturating_sub(before);
+        }
+    }
+}
+
+/// Completes when the member leaves, or nothing is left that could.
+async fn leaves(leaving: &mut watch::Receiver<bool>) {
+    let _ = leaving.wait_for(|leaving| *leaving).await;
+}

@@ -1,0 +1,170 @@
+//! A cluster of hosts with one state folder: one is active, the others are standby.
+//!
+//! The active member has a lease in PostgreSQL, and renews it. It may write for the time of the lease after
+//! it sent the last renewal that succeeded, which [`crate::write_guard`] holds. A standby takes the lease when it was given back, or
+//! when it has not changed for a tenth longer than its time, by the standby's own clock. So no two members
+//! may write at a time, as long as their clocks run at about the same speed.
+//!
+//! Each change of the holder is a new epoch. A session lock of the database would add nothing: it ends with
+//! a connection that breaks, while its holder may still write, and stays with a process that is paused, which may not.
+//!
+//! Knows nothing of journals and of the API.
+
+mod keeper;
+mod store;
+mod view;
+
+use std::{sync::Arc, thread, time::Duration};
+
+use delfin_plugin_api::Failure;
+use tokio::sync::watch;
+
+use crate::{config::ClusterConfig, platform::boot_id, write_guard::WRITE_GUARD};
+
+use self::{
+    keeper::{LeaseKeeper, LeaseState},
+    store::Identity,
+};
+pub use self::{
+    store::check,
+    view::{ClusterView, MemberRole, MemberView},
+};
+
+/// Why a host cannot become a member.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    #[error("`cluster`: {0}")]
+    Config(Failure),
+    #[error("cannot start the thread that keeps the lease of the cluster")]
+    Thread(#[source] std::io::Error),
+}
+
+/// This host as a member of its cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterMember {
+    name: Arc<str>,
+    lease: Duration,
+    view: watch::Receiver<ClusterView>,
+    state: watch::Receiver<LeaseState>,
+    leaving: watch::Sender<bool>,
+}
+
+/// The process that had the lease before this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PreviousHolder {
+    /// Its number, if it was on this machine.
+    local_pid: Option<i64>,
+}
+
+impl PreviousHolder {
+    /// Whether it is a process of this machine with this number.
+    #[must_use]
+    pub fn is_local_process(&self, pid: &str) -> bool {
+        self.local_pid.is_some_and(|local| local.to_string() == pid)
+    }
+}
+
+impl ClusterMember {
+    /// Becomes a standby. From now on this process may write only while it has the lease.
+    ///
+    /// `address` is where clients reach this host. `on_lost` is called on a thread of its own when the lease is lost, and must
+    /// end the process.
+    ///
+    /// # Errors
+    ///
+    /// A file of a certificate cannot be used, or the system starts no thread.
+    pub fn join(
+        config: &ClusterConfig,
+        address: String,
+        on_lost: impl FnOnce(&str) + Send + 'static,
+    ) -> Result<Self, JoinError> {
+        WRITE_GUARD.close();
+        let connector = config.connector().map_err(JoinError::Config)?;
+        let (view, seen) = watch::channel(ClusterView::default());
+        let (state, known) = watch::channel(LeaseState::Waiting);
+        let (leaving, left) = watch::channel(false);
+        let keeper = LeaseKeeper {
+            who: Identity {
+                lease: config.name.clone(),
+                member: config.member.clone(),
+                address,
+                machine: boot_id().unwrap_or_default(),
+                pid: std::process::id().into(),
+            },
+            database: config.database(),
+            lease: config.lease,
+            connector,
+            store: None,
+            view,
+            state,
+            leaving: left,
+        };
+        // The lease is renewed also while the other threads are busy.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(JoinError::Thread)?;
+        let keep = move || {
+            if let Err(reason) = runtime.block_on(keeper.run()) {
+                on_lost(&reason);
+            }
+        };
+        let thread = thread::Builder::new().name("lease".to_owned());
+        thread.spawn(keep).map_err(JoinError::Thread)?;
+        Ok(Self {
+            name: config.name.as_str().into(),
+            lease: config.lease,
+            view: seen,
+            state: known,
+            leaving,
+        })
+    }
+
+    /// Waits until this member is active.
+    pub async fn active(&self) -> PreviousHolder {
+        let mut state = self.state.clone();
+        let held = state
+            .wait_for(|state| matches!(state, LeaseState::Held { .. }))
+            .await;
+        let previous = held.map(|held| held.previous());
+        match previous {
+            Ok(previous) => previous,
+            // The lease was lost at once, so that the process ends.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Leaves the cluster: gives the lease back, if this member has it. It may not write any more.
+    pub async fn leave(&self) {
+        self.leaving.send_replace(true);
+        // An error: the thread has ended already.
+        let _ = self
+            .state
+            .clone()
+            .wait_for(|state| *state == LeaseState::Left)
+            .await;
+    }
+
+    /// The name of the cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.name
+    }
+
+    /// The time of the lease.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// The cluster as this member last saw it.
+    #[must_use]
+    pub fn view(&self) -> ClusterView {
+        let mut view = self.view.borrow().clone();
+        view.role = match &*self.state.borrow() {
+            LeaseState::Held { .. } => MemberRole::Active,
+            LeaseState::Waiting | LeaseState::Left => MemberRole::Standby,
+        };
+        view
+    }
+}

@@ -1,0 +1,240 @@
+//! The lease and the members in PostgreSQL.
+//!
+//! Promises: a lease is taken only as it was seen, so that of two members that see it unused one gets it, and
+//! its epoch grows each time. No two clocks are compared: times in the tables are for people.
+
+use delfin_plugin_api::{
+    Failure,
+    postgres::{
+        PostgresConnector, PostgresError, Remedies,
+        tokio_postgres::{Client, Row, types::ToSql},
+    },
+};
+
+use super::view::{MemberRole, MemberView};
+use crate::config::ClusterConfig;
+
+const TABLES: &str = include_str!("schema.sql");
+
+/// Keeps other members from making the tables at the same time.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(4993447467)";
+
+/// A lease and a member that no configuration can name.
+const PROBE: &str = ":check";
+
+/// What an error of the database means.
+pub(super) fn failure(error: PostgresError, database: &str) -> Failure {
+    const RIGHT: &str = "grant the role `CREATE` on the schema `public`, or create the tables `delfin_leases` and \
+                         `delfin_members` and grant it `SELECT`, `INSERT`, `UPDATE` and `DELETE` on them";
+    let remedies = Remedies {
+        login: "check the user of `cluster.postgres`, `cluster.password` and the server's `pg_hba.conf`",
+        password: "set `cluster.password`",
+        right: &|_| RIGHT.to_owned(),
+    };
+    error.into_failure(&database, &remedies)
+}
+
+/// A connection to a database that has the tables.
+pub(super) struct LeaseStore(Client);
+
+/// Who is connected, and for which lease.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) lease: String,
+    pub(super) member: String,
+    pub(super) address: String,
+    pub(super) machine: String,
+    pub(super) pid: i64,
+}
+
+/// The lease as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SeenLease {
+    pub(super) epoch: i64,
+    pub(super) renewals: i64,
+    pub(super) machine: String,
+    pub(super) pid: i64,
+    /// Its holder gave it back.
+    pub(super) released: bool,
+}
+
+impl LeaseStore {
+    /// Connects, and makes the tables if they are missing.
+    pub(super) async fn open(connector: &PostgresConnector) -> Result<Self, PostgresError> {
+        let client = connector.connect().await?;
+        make_tables(&client, "COMMIT").await?;
+        Ok(Self(client))
+    }
+
+    /// The lease; `None` if it was never taken.
+    pub(super) async fn see(&self, who: &Identity) -> Result<Option<SeenLease>, PostgresError> {
+        const SEE: &str =
+            "SELECT epoch, renewals, machine, pid, released FROM delfin_leases WHERE name = $1";
+        let row = self.0.query_opt(SEE, &[&who.lease]).await?;
+        Ok(row.map(|row| SeenLease {
+            epoch: row.get(0),
+            renewals: row.get(1),
+            machine: row.get(2),
+            pid: row.get(3),
+            released: row.get(4),
+        }))
+    }
+
+    /// Takes the lease if it is still as it was seen. Returns its epoch.
+    pub(super) async fn take(
+        &self,
+        who: &Identity,
+        seen: Option<&SeenLease>,
+    ) -> Result<Option<i64>, PostgresError> {
+        const INSERT: &str =
+            "INSERT INTO delfin_leases VALUES ($1, 1, 0, $2, $3, $4, $5, now(), false)
+             ON CONFLICT DO NOTHING RETURNING epoch";
+        const UPDATE: &str =
+            "UPDATE delfin_leases SET epoch = epoch + 1, renewals = 0, member = $2, address = $3,
+             machine = $4, pid = $5, taken_at = now(), released = false
+             WHERE name = $1 AND epoch = $6 AND renewals = $7 RETURNING epoch";
+        let Identity {
+            lease,
+            member,
+            address,
+            machine,
+            pid,
+        } = who;
+        let store = &self.0;
+        let taken = match seen {
+            None => {
+                let values: [&(dyn ToSql + Sync); 5] = [lease, member, address, machine, pid];
+                store.query_opt(INSERT, &values).await?
+            }
+            Some(SeenLease {
+                epoch, renewals, ..
+            }) => {
+                let values: [&(dyn ToSql + Sync); 7] =
+                    [lease, member, address, machine, pid, epoch, renewals];
+                store.query_opt(UPDATE, &values).await?
+            }
+        };
+        Ok(taken.map(|row| row.get(0)))
+    }
+
+    /// Proves that the lease is that of this epoch. False: another member has taken it.
+    pub(super) async fn renew(&self, who: &Identity, epoch: i64) -> Result<bool, PostgresError> {
+        const RENEW: &str = "UPDATE delfin_leases SET renewals = renewals + 1
+             WHERE name = $1 AND epoch = $2 AND NOT released";
+        Ok(self.0.execute(RENEW, &[&who.lease, &epoch]).await? > 0)
+    }
+
+    /// Gives the lease back, so that another member need not wait.
+    pub(super) async fn release(&self, who: &Identity, epoch: i64) -> Result<(), PostgresError> {
+        const RELEASE: &str =
+            "UPDATE delfin_leases SET released = true WHERE name = $1 AND epoch = $2";
+        self.0.execute(RELEASE, &[&who.lease, &epoch]).await?;
+        Ok(())
+    }
+
+    /// Notes that this member runs, and lists all.
+    pub(super) async fn meet(&self, who: &Identity) -> Result<Vec<MemberView>, PostgresError> {
+        const NOTE: &str = "INSERT INTO delfin_members VALUES ($1, $2, $3, now(), now())
+             ON CONFLICT (lease, member) DO UPDATE SET seen_at = now(), address = excluded.address";
+        const LIST: &str =
+            "SELECT m.member, m.address, (extract(epoch FROM m.seen_at) * 1000)::bigint,
+               (extract(epoch FROM coalesce(l.taken_at, m.started_at)) * 1000)::bigint, l.epoch
+             FROM delfin_members m LEFT JOIN delfin_leases l
+               ON l.name = m.lease AND l.member = m.member AND NOT l.released
+             WHERE m.lease = $1 ORDER BY m.member";
+        let Identity {
+            lease,
+            member,
+            address,
+            ..
+        } = who;
+        self.0.execute(NOTE, &[lease, member, address]).await?;
+        let rows = self.0.query(LIST, &[lease]).await?;
+        Ok(rows.iter().map(view).collect())
+    }
+
+    /// Removes this member, and those that have not been seen for a day.
+    pub(super) async fn leave(&self, who: &Identity) -> Result<(), PostgresError> {
+        const LEAVE: &str = "DELETE FROM delfin_members
+             WHERE lease = $1 AND (member = $2 OR seen_at < now() - interval '1 day')";
+        self.0.execute(LEAVE, &[&who.lease, &who.member]).await?;
+        Ok(())
+    }
+}
+
+fn view(row: &Row) -> MemberView {
+    let epoch: Option<i64> = row.get(4);
+    MemberView {
+        name: row.get(0),
+        address: row.get(1),
+        last_seen_ms: row.get(2),
+        since_ms: row.get(3),
+        role: match epoch {
+            Some(_) => MemberRole::Active,
+            None => MemberRole::Standby,
+        },
+        epoch,
+    }
+}
+
+/// Checks that the database answers, that the tables are there or can be made, and that the role may use
+/// them. Changes nothing.
+///
+/// # Errors
+///
+/// What is missing, with the remedy.
+pub async fn check(config: &ClusterConfig) -> Result<(), Failure> {
+    let checked = async {
+        let client = config.connector()?.connect().await?;
+        make_tables(&client, "").await?;
+        let who = Identity {
+            lease: PROBE.to_owned(),
+            member: PROBE.to_owned(),
+            address: String::new(),
+            machine: String::new(),
+            pid: 0,
+        };
+        let store = LeaseStore(client);
+        let epoch = store.take(&who, None).await?.unwrap_or_default();
+        store.renew(&who, epoch).await?;
+        store.meet(&who).await?;
+        store.leave(&who).await?;
+        let undone = store.0.batch_execute("ROLLBACK").await;
+        undone.map_err(PostgresError::from)?;
+        Ok::<(), CheckError>(())
+    };
+    checked.await.map_err(|error| match error {
+        CheckError::Config(failure) => failure,
+        CheckError::Database(error) => failure(error, &config.database()),
+    })
+}
+
+enum CheckError {
+    Config(Failure),
+    Database(PostgresError),
+}
+
+impl From<Failure> for CheckError {
+    fn from(failure: Failure) -> Self {
+        Self::Config(failure)
+    }
+}
+
+impl From<PostgresError> for CheckError {
+    fn from(error: PostgresError) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Makes the tables if they are missing, in a transaction that ends with this command. Without one it stays open.
+async fn make_tables(client: &Client, end: &str) -> Result<(), PostgresError> {
+    const ARE_KNOWN: &str = "SELECT to_regclass('delfin_leases') IS NOT NULL
+         AND to_regclass('delfin_members') IS NOT NULL";
+    client.batch_execute("BEGIN").await?;
+    if !client.query_one(ARE_KNOWN, &[]).await?.get::<_, bool>(0) {
+        client.batch_execute(LOCK).await?;
+        client.batch_execute(TABLES).await?;
+    }
+    client.batch_execute(end).await?;
+    Ok(())
+}

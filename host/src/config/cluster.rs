@@ -1,0 +1,245 @@
+//! The settings of a cluster: hosts that share a state folder, where one is active.
+
+use std::time::Duration;
+
+use delfin_plugin_api::{
+    Failure,
+    postgres::{
+        PostgresConnector,
+        tokio_postgres::{
+            self,
+            config::{Host, SslMode},
+        },
+    },
+    setting::{ConfigError, Mistakes, Secret},
+    tls::Tls,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{names::name_error, setting::Setting};
+use crate::platform::machine_name;
+
+const POSTGRES: &str = "write `postgres://USER@HOST:5432/DATABASE`";
+const ADDRESS: &str =
+    "write the URL by which clients reach this host, such as `http://host-a:8190`";
+const LEASE: &str = "write a duration from `1s` to `1h`, such as `10s`";
+const NAME: &str = "write 1 to 64 characters of `A-Z a-z 0-9 . _ -`";
+
+const DEFAULT_NAME: &str = "delfin";
+const DEFAULT_LEASE: Duration = Duration::from_secs(10);
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+const LONGEST_LEASE: Duration = Duration::from_hours(1);
+
+/// `[cluster]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenCluster")]
+pub struct ClusterConfig {
+    /// Where the database is, and who connects.
+    postgres: tokio_postgres::Config,
+    /// `None`: connections without TLS.
+    tls: Option<Tls>,
+    /// The name of the lease. Hosts with one state folder have the same.
+    pub name: String,
+    /// The name of this host among those with the same lease.
+    pub member: String,
+    /// The URL by which clients reach this host; `None`: where it listens.
+    pub address: Option<String>,
+    /// How long the active host may write after it was last able to prove that it is active.
+    pub lease: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCluster {
+    postgres: Option<Value>,
+    password: Option<Value>,
+    tls: Option<Value>,
+    ca_certificate: Option<Value>,
+    client_certificate: Option<Value>,
+    client_key: Option<Value>,
+    name: Option<Value>,
+    member: Option<Value>,
+    address: Option<Value>,
+    lease: Option<Value>,
+}
+
+impl TryFrom<WrittenCluster> for ClusterConfig {
+    type Error = ConfigError;
+
+    fn try_from(written: WrittenCluster) -> Result<Self, ConfigError> {
+        let mut mistakes = Mistakes::default();
+        if written.postgres.is_none() {
+            mistakes.missing("postgres", POSTGRES);
+        }
+        // Not shown: it may have a password.
+        let postgres = mistakes.read_secret("postgres", written.postgres, read_url, POSTGRES);
+        let mut postgres = postgres.unwrap_or_default();
+        if postgres.get_ssl_mode() != SslMode::Prefer {
+            mistakes.add(
+                "`postgres` has `sslmode` (remove it, and set `tls`, which is true by default)"
+                    .to_owned(),
+            );
+        }
+        if let Some(password) = mistakes.secret("password", written.password) {
+            postgres.password(Secret::reveal(&password));
+        }
+        let certificates = [
+            written.ca_certificate,
+            written.client_certificate,
+            written.client_key,
+        ];
+        let tls = Tls::read_optional(written.tls, certificates, &mut mistakes);
+        let name = mistakes.read("name", written.name, read_name, NAME);
+        let member = mistakes.read("member", written.member, read_name, NAME);
+        let address = mistakes.read("address", written.address, read_address, ADDRESS);
+        let lease = mistakes.duration("lease", written.lease.as_ref());
+        if lease.is_some_and(|lease| !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease)) {
+            mistakes.add(format!("`lease` is out of range ({LEASE})"));
+        }
+        mistakes.into_result(Self {
+            postgres,
+            tls,
+            name: name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+            member: member.unwrap_or_else(machine_name),
+            address,
+            lease: lease.unwrap_or(DEFAULT_LEASE),
+        })
+    }
+}
+
+impl ClusterConfig {
+    /// Opens connections to the database.
+    ///
+    /// # Errors
+    ///
+    /// A file of a certificate cannot be used.
+    pub fn connector(&self) -> Result<PostgresConnector, Failure> {
+        PostgresConnector::new(self.postgres.clone(), self.tls.as_ref())
+    }
+
+    /// The hosts of the database and their ports, for messages.
+    #[must_use]
+    pub fn database(&self) -> String {
+        let ports = self.postgres.get_ports();
+        let hosts = self.postgres.get_hosts().iter().enumerate();
+        let hosts = hosts.filter_map(|(index, host)| {
+            let port = ports.get(index).or(ports.first()).copied();
+            let host = tcp_name(host)?;
+            Some(format!("{host}:{}", port.unwrap_or(5432)))
+        });
+        hosts.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Reads `[cluster]`.
+pub(super) fn read_cluster(setting: &Setting<'_>) -> Option<ClusterConfig> {
+    match serde_json::from_value(Value::Object(setting.json_table()?)) {
+        Ok(cluster) => Some(cluster),
+        Err(error) => {
+            setting.fail(error.to_string());
+            None
+        }
+    }
+}
+
+fn read_url(value: &Value) -> Option<tokio_postgres::Config> {
+    let url = value.as_str()?;
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return None;
+    }
+    let options: tokio_postgres::Config = url.parse().ok()?;
+    let hosts = options.get_hosts();
+    let is_complete = !hosts.is_empty() && hosts.iter().all(|host| tcp_name(host).is_some());
+    (is_complete && options.get_user().is_some()).then_some(options)
+}
+
+fn tcp_name(host: &Host) -> Option<&str> {
+    match host {
+        Host::Tcp(name) => Some(name),
+        #[cfg(unix)]
+        Host::Unix(_) => None,
+    }
+}
+
+fn read_name(value: &Value) -> Option<String> {
+    let name = value.as_str()?;
+    name_error(name).is_none().then(|| name.to_owned())
+}
+
+fn read_address(value: &Value) -> Option<String> {
+    let address = value.as_str()?;
+    let (scheme, rest) = address.split_once("://")?;
+    let is_plain = !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c == '@');
+    (matches!(scheme, "http" | "https") && is_plain).then(|| address.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(written: Value) -> Result<ClusterConfig, String> {
+        serde_json::from_value(written).map_err(|error: serde_json::Error| error.to_string())
+    }
+
+    #[test]
+    fn the_database_is_enough() {
+        let cluster = read(json!({ "postgres": "postgres://delfin@db.example.com" })).unwrap();
+        assert_eq!(cluster.name, "delfin");
+        assert_eq!(cluster.member, machine_name());
+        assert_eq!(cluster.lease, Duration::from_secs(10));
+        assert_eq!(cluster.tls, Some(Tls::default()));
+        assert_eq!(cluster.database(), "db.example.com:5432");
+        let two = "postgresql://delfin@db-a:5433,db-b:5434/delfin?target_session_attrs=read-write";
+        let cluster = read(json!({ "postgres": two })).unwrap();
+        assert_eq!(cluster.database(), "db-a:5433,db-b:5434");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let url = "postgres://delfin:hunter2@db";
+        let cluster = read(json!({ "postgres": url })).unwrap();
+        let text = format!("{cluster:?} {}", cluster.database());
+        assert!(!text.contains("hunter2"), "{text}");
+        let own = read(json!({ "postgres": "postgres://delfin@db", "password": "hunter2" }));
+        assert_eq!(own.unwrap().postgres, cluster.postgres);
+        let mistake = read(json!({ "postgres": "postgres://delfin:hunter2@db:x" })).unwrap_err();
+        assert_eq!(
+            mistake,
+            format!("`postgres` has a wrong value ({POSTGRES})")
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_remedy() {
+        let mistakes = read(json!({
+            "postgres": "postgres://delfin@db?sslmode=disable", "member": "a b", "name": "",
+            "address": "host-a:8190", "lease": "10ms", "tls": "no",
+        }));
+        let mistakes = mistakes.unwrap_err();
+        for mistake in [
+            "`postgres` has `sslmode` (remove it, and set `tls`",
+            "`member` cannot be `\"a b\"` (write 1 to 64",
+            "`name` cannot be `\"\"`",
+            "`address` cannot be `\"host-a:8190\"` (write the URL",
+            "`lease` is out of range (write a duration",
+            "`tls` cannot be `\"no\"`",
+        ] {
+            assert!(mistakes.contains(mistake), "{mistake}: {mistakes}");
+        }
+        let missing = read(json!({})).unwrap_err();
+        assert_eq!(missing, format!("`postgres` is missing ({POSTGRES})"));
+        for url in [
+            "db",
+            "http://db",
+            "postgres://db",
+            "postgres://delfin@%2Frun",
+            "",
+        ] {
+            let mistake = read(json!({ "postgres": url })).unwrap_err();
+            assert!(mistake.contains(POSTGRES), "{url}: {mistake}");
+        }
+    }
+}

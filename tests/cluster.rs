@@ -1,0 +1,320 @@
+//! Two hosts with one state folder and a real PostgreSQL: one is active, the other takes over.
+//!
+//! Each batch has one series with a name of its own, so that the file of `PerformanceExporterFile` shows which
+//! batches arrived.
+
+use std::{
+    collections::BTreeSet,
+    fs::{read, read_to_string},
+    os::unix::process::ExitStatusExt,
+    thread,
+};
+
+use delfin_tests::{Host, Setup, receivers::Postgres};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// Longer than any test waits: such a lease ends only because it is given back.
+const ENDLESS: &str = "1h";
+
+/// As short as a busy machine allows.
+const SHORT: &str = "3s";
+
+const LEASE_LOST: i32 = 5;
+
+const CONFIG: &str = r#"
+performance_exporters = ["PerformanceExporterFile"]
+plugin_dirs = ["@/plugins"]
+state_dir = "STATE"
+[cluster]
+postgres = "postgres://127.0.0.1:PORT/postgres?user=postgres"
+tls = false
+member = "MEMBER"
+lease = "LEASE"
+[exporter.PerformanceExporterFile.config]
+path = "FILE"
+[api]
+listen = "127.0.0.1:0"
+[journal]
+min_free_bytes = 0
+"#;
+
+/// Two hosts and their database.
+struct Pair {
+    a: Setup,
+    b: Setup,
+    database: Postgres,
+    /// The names of the series in batches with a 202 response.
+    acknowledged: BTreeSet<String>,
+}
+
+impl Pair {
+    fn new(lease: &str) -> Option<Self> {
+        let a = Setup::new(&["file"], "");
+        let database = Postgres::start(&a.path(""), None)?;
+        let member = |setup: Setup, member: &str| {
+            let config = CONFIG
+                .replace("STATE", &a_path(&a, "state"))
+                .replace("FILE", &a_path(&a, "out.jsonl"))
+                .replace("PORT", &database.port().to_string())
+                .replace("MEMBER", member)
+                .replace("LEASE", lease);
+            setup.with_whole_config(&config)
+        };
+        let b = member(Setup::new(&["file"], ""), "b");
+        let config = read_to_string(b.path("delfin.conf")).unwrap_or_default();
+        let config = config.replace(&a_path(&b, "plugins"), &a_path(&a, "plugins"));
+        let a = a.with_whole_config(&config.replace("member = \"b\"", "member = \"a\""));
+        Some(Self {
+            a,
+            b,
+            database,
+            acknowledged: BTreeSet::new(),
+        })
+    }
+
+    /// Starts `a`, which becomes active, and then `b`.
+    fn start(&self) -> (Host, Host) {
+        let a = self.a.start();
+        wait_until_active(&a);
+        let b = self.b.start();
+        b.wait_for("a standby that knows the active one", || {
+            let (_, answer) = b.get("/readyz");
+            answer.to_string().contains("member `a`").then_some(())
+        });
+        (a, b)
+    }
+
+    /// Sends batches to the active host.
+    fn ingest(&mut self, host: &Host) {
+        for _ in 0..20 {
+            let name = format!("n{}", self.acknowledged.len());
+            let (status, answer) = host.ingest("performance", &batch(&name));
+            assert_eq!(status, 202, "{answer}");
+            self.acknowledged.insert(name);
+        }
+    }
+
+    /// Waits until everything is delivered: every acknowledged batch has arrived.
+    fn assert_nothing_is_missing(&self, host: &Host) {
+        host.wait_for_exporter("PerformanceExporterFile", "nothing pending", |exporter| {
+            exporter["pending"] == 0
+        });
+        let lines = self.a.json_lines("out.jsonl");
+        let names = lines.iter().filter_map(|line| line["name"].as_str());
+        let arrived: BTreeSet<&str> = names.collect();
+        let is_missing = |name: &&String| !arrived.contains(name.as_str());
+        let missing: Vec<_> = self.acknowledged.iter().filter(is_missing).collect();
+        assert!(missing.is_empty(), "{missing:?} of {arrived:?}");
+        let unaccounted = host.metrics().of_exporter(
+            "PerformanceExporterFile",
+            "delfin_host_exporter_unaccounted_items",
+        );
+        assert!(unaccounted == 0.0, "{unaccounted}");
+    }
+}
+
+fn a_path(setup: &Setup, name: &str) -> String {
+    setup.path(name).display().to_string()
+}
+
+fn batch(name: &str) -> Value {
+    json!([{ "name": name, "labels": {}, "values": { "1": 1.0 } }])
+}
+
+fn wait_until_active(host: &Host) {
+    host.wait_for("an active host", || {
+        (host.get("/readyz").0 == 200).then_some(())
+    });
+}
+
+/// Name, role and epoch of each member, as a host shows them.
+fn members(host: &Host) -> Vec<(String, String, Value)> {
+    let (status, answer) = host.get("/v1/members");
+    assert_eq!(status, 200, "{answer}");
+    let members = answer["members"].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let row = |member: Value| {
+        let (name, role) = (text(&member["name"]), text(&member["role"]));
+        (name, role, member["epoch"].clone())
+    };
+    members.into_iter().map(row).collect()
+}
+
+fn member(name: &str, role: &str, epoch: Value) -> (String, String, Value) {
+    (name.to_owned(), role.to_owned(), epoch)
+}
+
+#[test]
+fn a_standby_names_the_active_host_and_gets_its_place_when_that_one_stops() {
+    let Some(mut pair) = Pair::new(ENDLESS) else {
+        return;
+    };
+    let (a, b) = pair.start();
+    assert_eq!(b.get("/healthz").0, 200);
+    let (status, answer) = b.get("/readyz");
+    assert_eq!((status, &answer["ready"]), (503, &json!(false)));
+    let active = format!(
+        "this host is standby, and member `a` at {} is active",
+        a.url()
+    );
+    assert_eq!(answer["reasons"], json!([active]));
+    for (method, path) in [
+        ("POST", "/v1/ingest/performance"),
+        ("GET", "/v1/exporters"),
+        ("GET", "/ui/"),
+        ("PUT", "/nothing"),
+    ] {
+        let (status, answer) = b.send(method, path, Some(&batch("refused")));
+        assert_eq!(status, 503, "{path}: {answer}");
+        let message = answer["error_msg"].to_string();
+        assert!(message.contains(&active), "{path}: {message}");
+    }
+    let both = [
+        member("a", "active", json!(1)),
+        member("b", "standby", Value::Null),
+    ];
+    for host in [&a, &b] {
+        host.wait_for("both members", || (members(host) == both).then_some(()));
+    }
+    let listed = pair.b.run(&["members", "--host", b.url()]).expect_exit(0);
+    let text = listed.stdout;
+    assert!(text.contains("2 members of cluster `delfin`"), "{text}");
+    let shows = |host: &Host, metric: &str| host.text("/metrics").contains(metric);
+    assert!(shows(&a, "delfin_host_cluster_active 1"));
+    assert!(shows(&b, "delfin_host_cluster_active 0"));
+
+    pair.ingest(&a);
+    let (status, log) = a.stop();
+    assert!(status.success(), "{log}");
+    wait_until_active(&b);
+    pair.ingest(&b);
+    pair.assert_nothing_is_missing(&b);
+    b.wait_for("epoch 2", || {
+        (members(&b) == [member("b", "active", json!(2))]).then_some(())
+    });
+    assert!(shows(&b, "delfin_host_cluster_active 1"));
+    assert!(shows(&b, "delfin_host_cluster_lease_epoch 2"));
+
+    // A standby leaves without a word to the active one.
+    let a = pair.a.start();
+    a.wait_for_log("this host is standby");
+    a.signal(Signal::TERM);
+    let (status, log) = a.wait_for_end("left the cluster");
+    assert!(status.success(), "{log}");
+}
+
+#[test]
+fn a_standby_takes_over_from_a_host_that_is_killed() {
+    let Some(mut pair) = Pair::new(SHORT) else {
+        return;
+    };
+    let (a, b) = pair.start();
+    pair.ingest(&a);
+    a.kill();
+    wait_until_active(&b);
+    pair.ingest(&b);
+    pair.assert_nothing_is_missing(&b);
+    // What was active before is standby now.
+    let a = pair.a.start();
+    a.wait_for("a standby", || {
+        let (status, answer) = a.get("/readyz");
+        (status == 503 && answer.to_string().contains("member `b`")).then_some(())
+    });
+    assert_eq!(a.get("/v1/exporters").0, 503);
+}
+
+#[test]
+fn a_standby_ends_a_host_that_is_paused_and_takes_over() {
+    let Some(mut pair) = Pair::new(SHORT) else {
+        return;
+    };
+    let (a, b) = pair.start();
+    // Now and then in the middle of a transaction.
+    pair.ingest(&a);
+    a.signal(Signal::STOP);
+    wait_until_active(&b);
+    b.wait_for_log("ended the process that has lost the lease");
+    let (status, log) = a.wait_for_end("becomes active");
+    assert_eq!(status.signal(), Some(9), "{log}");
+    pair.ingest(&b);
+    pair.assert_nothing_is_missing(&b);
+}
+
+#[test]
+fn a_host_that_wakes_up_after_its_lease_writes_nothing_and_ends() {
+    let Some(mut pair) = Pair::new(SHORT) else {
+        return;
+    };
+    let a = pair.a.start();
+    wait_until_active(&a);
+    pair.ingest(&a);
+    pair.assert_nothing_is_missing(&a);
+    a.signal(Signal::STOP);
+    // With a state folder of its own, as if that of `a` were on another machine: nothing ends `a`.
+    let config = read_to_string(pair.b.path("delfin.conf")).unwrap_or_default();
+    let config = config.replace(&a_path(&pair.a, "state"), "@/state");
+    let b = pair.b.with_whole_config(&config).start();
+    wait_until_active(&b);
+    let journal = pair.a.path("state/performance.db-wal");
+    let written = read(&journal).unwrap_or_default();
+    assert!(!written.is_empty());
+    let answer = thread::scope(|scope| {
+        let client = scope.spawn(|| a.try_ingest(&batch("late")));
+        a.signal(Signal::CONT);
+        client.join()
+    });
+    assert_eq!(answer.ok().flatten(), None);
+    let (status, log) = a.wait_for_end("has lost the lease of its cluster, and ends");
+    assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
+    assert_eq!(read(&journal).unwrap_or_default(), written, "{log}");
+}
+
+#[test]
+fn without_the_database_no_host_is_active_until_it_is_back() {
+    let Some(mut pair) = Pair::new(SHORT) else {
+        return;
+    };
+    let (a, b) = pair.start();
+    pair.ingest(&a);
+    pair.database.kill();
+    let (status, log) = a.wait_for_end("the database did not confirm it for 3s");
+    assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
+    let (status, answer) = b.get("/readyz");
+    assert_eq!(status, 503, "{answer}");
+    // The supervisor starts it again, with the database still away.
+    let a = pair.a.start();
+    a.wait_for_log("cannot ask the database of the cluster");
+    let (_, answer) = a.get("/v1/members");
+    let fault = answer["fault"].to_string();
+    assert!(fault.contains("connection refused"), "{answer}");
+    pair.database.restart();
+    let active = a.wait_for("an active host", || {
+        let mut hosts = [&a, &b].into_iter();
+        hosts.find(|host| host.get("/readyz").0 == 200)
+    });
+    pair.ingest(active);
+    pair.assert_nothing_is_missing(active);
+}
+
+#[test]
+fn check_says_whether_the_database_can_be_used() {
+    let Some(mut pair) = Pair::new(SHORT) else {
+        return;
+    };
+    let checked = pair.a.run(&["check"]).expect_exit(0).stdout;
+    let line = format!(
+        "ok      cluster delfin as member a (127.0.0.1:{})",
+        pair.database.port()
+    );
+    assert!(checked.contains(&line), "{checked}");
+    let checked = pair.a.run(&["check", "--connect"]).expect_exit(0).stdout;
+    assert!(
+        checked.contains("ok      connection of cluster delfin"),
+        "{checked}"
+    );
+    pair.database.kill();
+    let checked = pair.a.run(&["check", "--connect"]).expect_exit(1).stdout;
+    let refused = "connection refused (start the receiver, or check its address and port)";
+    assert!(checked.contains(refused), "{checked}");
+}
