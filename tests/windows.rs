@@ -2,8 +2,6 @@
 //!
 //! `scripts/windows test` runs these tests, and those of other files that need nothing of Linux.
 
-#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
-
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use delfin_tests::{FILES, Host, Receiver, Row, Setup, one_series, plugin_file, wait_for};
