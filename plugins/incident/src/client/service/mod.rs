@@ -78,3 +78,20 @@ fn is_text(response: &Response, texts: &[&str]) -> bool {
     let body = response.body().map(<[u8]>::trim_ascii);
     body.is_some_and(|body| texts.iter().any(|text| text.as_bytes() == body))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_and_the_query_of_a_webhook_are_its_secret() {
+        let check = |url, secret| assert_eq!(secret_path(url), secret);
+        check(
+            "https://hooks.slack.com/services/T0/B0/x",
+            "/services/T0/B0/x",
+        );
+        check("https://example.com:443/w?sig=x", "/w?sig=x");
+        check("https://example.com?sig=x", "?sig=x");
+        check("https://example.com", "");
+    }
+}
