@@ -190,6 +190,7 @@ async fn take_over(state_dir: &Path, member: &ClusterMember) -> Result<StateLock
         }
         if !is_ended && previous.is_local_process(&pid) {
             is_ended = true;
+            reported = Some(Instant::now());
             match FolderLock::end_holder(state_dir) {
                 Ok(()) => {
                     log::warn!(pid; "ended the process that has lost the lease: it was paused, and still had the lock of the state folder");

@@ -59,6 +59,8 @@ pub(super) struct LeaseKeeper {
     /// `None` before the first call, and after a failure.
     pub(super) store: Option<LeaseStore>,
     pub(super) view: watch::Sender<ClusterView>,
+    /// This process is in the list of members.
+    pub(super) is_noted: bool,
     pub(super) state: watch::Sender<LeaseState>,
     pub(super) leaving: watch::Receiver<bool>,
 }
@@ -88,6 +90,9 @@ impl LeaseKeeper {
         };
         match timeout(LEAVE_TIMEOUT, left).await {
             Ok(Ok(())) => log::info!(member = who.member; "left the cluster"),
+            Ok(Err(_)) | Err(_) if held.is_none() => {
+                log::info!(member = who.member; "left the cluster without telling its database");
+            }
             Ok(Err(_)) | Err(_) => {
                 log::warn!(member = who.member; "left the cluster without telling its database: a standby takes over when the lease is over");
             }
@@ -98,10 +103,8 @@ impl LeaseKeeper {
 
     /// Looks at the lease until this member can take it. Returns its epoch; `None`: the member leaves.
     async fn wait(&mut self) -> Option<i64> {
-        // A holder may write for the time of the lease after it has sent a renewal. The lease has not changed since
-        // it was first seen like this, so that the last renewal was sent before.
-        let patience = self.lease + self.lease / 10;
         let mut first_seen: Option<(Option<SeenLease>, Duration)> = None;
+        self.look_around().await;
         loop {
             match self.call(async |store, who| store.see(who).await).await {
                 Ok(seen) => {
@@ -109,7 +112,14 @@ impl LeaseKeeper {
                         Some((same, since)) if *same == seen => *since,
                         Some(_) | None => running_time(),
                     };
-                    let is_free = seen.as_ref().is_none_or(|seen| seen.released);
+                    // A holder may write for the time of its lease after it has sent a renewal. The lease has not changed
+                    // since it was first seen like this, so that the last renewal was sent before.
+                    let patience = self.longest_lease(seen.as_ref()) * 11 / 10;
+                    let is_free = match &seen {
+                        Some(seen) => seen.released,
+                        // If its row was deleted, another member may still have it.
+                        None => self.is_alone(),
+                    };
                     if (is_free || running_time().saturating_sub(since) >= patience)
                         && let Some(epoch) = self.take(seen.as_ref()).await
                     {
@@ -125,6 +135,22 @@ impl LeaseKeeper {
                 () = leaves(&mut self.leaving) => return None,
             }
         }
+    }
+
+    /// The time of the lease, of this member or of the holder.
+    fn longest_lease(&self, seen: Option<&SeenLease>) -> Duration {
+        let of_holder = seen.map_or(0, |seen| seen.lease_ms.max(0).cast_unsigned());
+        self.lease.max(Duration::from_millis(of_holder))
+    }
+
+    /// No other member was seen lately.
+    fn is_alone(&self) -> bool {
+        let view = self.view.borrow();
+        let mut others = view
+            .members
+            .iter()
+            .filter(|member| member.name != self.who.member);
+        others.all(|member| member.role == MemberRole::Gone)
     }
 
     async fn take(&mut self, seen: Option<&SeenLease>) -> Option<i64> {
@@ -173,7 +199,9 @@ impl LeaseKeeper {
                 }
                 Ok(false) => {
                     WRITE_GUARD.close();
-                    return Err(format!("another member took it after epoch {epoch}"));
+                    return Err(format!(
+                        "another member took it after epoch {epoch}, or its row in the database was deleted"
+                    ));
                 }
                 Err(reason) => {
                     self.note_fault(Some(reason));
@@ -206,8 +234,14 @@ impl LeaseKeeper {
     /// Shows that this member is there, and looks who else is.
     async fn look_around(&mut self) {
         let lease_ms = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
-        match self.call(async |store, who| store.meet(who).await).await {
-            Ok(mut members) => {
+        let met =
+            self.call(async |store, who| Ok((store.note(who).await?, store.members(who).await?)));
+        match met.await {
+            Ok((has_namesake, mut members)) => {
+                if has_namesake && self.is_noted {
+                    log::error!(member = self.who.member; "another host has the name of this member: neither can be told from the other (set `cluster.member`)");
+                }
+                self.is_noted = true;
                 // This member has just been seen.
                 let latest_ms = members.iter().map(|member| member.last_seen_ms).max();
                 for member in &mut members {

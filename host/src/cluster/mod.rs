@@ -2,7 +2,7 @@
 //!
 //! The active member has a lease in PostgreSQL, and renews it. It may write for the time of the lease after
 //! it sent the last renewal that succeeded, which [`crate::write_guard`] holds. A standby takes the lease when it was given back, or
-//! when it has not changed for a tenth longer than its time, by the standby's own clock. So no two members
+//! when it has not changed for a tenth longer than the holder's time, by the standby's own clock. So no two members
 //! may write at a time, as long as their clocks run at about the same speed.
 //!
 //! Each change of the holder is a new epoch. A session lock of the database would add nothing: it ends with
@@ -90,12 +90,14 @@ impl ClusterMember {
                 address,
                 machine: boot_id().unwrap_or_default(),
                 pid: std::process::id().into(),
+                lease_ms: i64::try_from(config.lease.as_millis()).unwrap_or(i64::MAX),
             },
             database: config.database(),
             lease: config.lease,
             connector,
             store: None,
             view,
+            is_noted: false,
             state,
             leaving: left,
         };

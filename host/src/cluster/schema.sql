@@ -10,6 +10,8 @@ CREATE TABLE IF NOT EXISTS delfin_leases (
     machine text NOT NULL,
     -- The number of its process there.
     pid bigint NOT NULL,
+    -- How long it may write after it was last able to prove that it is active.
+    lease_ms bigint NOT NULL,
     taken_at timestamptz NOT NULL,
     released boolean NOT NULL
 );
@@ -17,6 +19,8 @@ CREATE TABLE IF NOT EXISTS delfin_members (
     lease text NOT NULL,
     member text NOT NULL,
     address text NOT NULL,
+    machine text NOT NULL,
+    pid bigint NOT NULL,
     started_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     PRIMARY KEY (lease, member)

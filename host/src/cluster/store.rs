@@ -45,6 +45,14 @@ pub(super) struct Identity {
     pub(super) address: String,
     pub(super) machine: String,
     pub(super) pid: i64,
+    pub(super) lease_ms: i64,
+}
+
+impl Identity {
+    /// What names the lease of an epoch while this member has it.
+    fn holder<'a>(&'a self, epoch: &'a i64) -> [&'a (dyn ToSql + Sync); 5] {
+        [&self.lease, epoch, &self.member, &self.machine, &self.pid]
+    }
 }
 
 /// The lease as it was seen.
@@ -54,6 +62,7 @@ pub(super) struct SeenLease {
     pub(super) renewals: i64,
     pub(super) machine: String,
     pub(super) pid: i64,
+    pub(super) lease_ms: i64,
     /// Its holder gave it back.
     pub(super) released: bool,
 }
@@ -68,15 +77,15 @@ impl LeaseStore {
 
     /// The lease; `None` if it was never taken.
     pub(super) async fn see(&self, who: &Identity) -> Result<Option<SeenLease>, PostgresError> {
-        const SEE: &str =
-            "SELECT epoch, renewals, machine, pid, released FROM delfin_leases WHERE name = $1";
+        const SEE: &str = "SELECT epoch, renewals, machine, pid, lease_ms, released FROM delfin_leases WHERE name = $1";
         let row = self.0.query_opt(SEE, &[&who.lease]).await?;
         Ok(row.map(|row| SeenLease {
             epoch: row.get(0),
             renewals: row.get(1),
             machine: row.get(2),
             pid: row.get(3),
-            released: row.get(4),
+            lease_ms: row.get(4),
+            released: row.get(5),
         }))
     }
 
@@ -87,69 +96,87 @@ impl LeaseStore {
         seen: Option<&SeenLease>,
     ) -> Result<Option<i64>, PostgresError> {
         const INSERT: &str =
-            "INSERT INTO delfin_leases VALUES ($1, 1, 0, $2, $3, $4, $5, now(), false)
+            "INSERT INTO delfin_leases VALUES ($1, 1, 0, $2, $3, $4, $5, $6, now(), false)
              ON CONFLICT DO NOTHING RETURNING epoch";
         const UPDATE: &str =
             "UPDATE delfin_leases SET epoch = epoch + 1, renewals = 0, member = $2, address = $3,
-             machine = $4, pid = $5, taken_at = now(), released = false
-             WHERE name = $1 AND epoch = $6 AND renewals = $7 RETURNING epoch";
+             machine = $4, pid = $5, lease_ms = $6, taken_at = now(), released = false
+             WHERE name = $1 AND epoch = $7 AND renewals = $8 RETURNING epoch";
         let Identity {
             lease,
             member,
             address,
             machine,
             pid,
+            lease_ms,
         } = who;
         let store = &self.0;
         let taken = match seen {
             None => {
-                let values: [&(dyn ToSql + Sync); 5] = [lease, member, address, machine, pid];
+                let values: [&(dyn ToSql + Sync); 6] =
+                    [lease, member, address, machine, pid, lease_ms];
                 store.query_opt(INSERT, &values).await?
             }
             Some(SeenLease {
                 epoch, renewals, ..
             }) => {
-                let values: [&(dyn ToSql + Sync); 7] =
-                    [lease, member, address, machine, pid, epoch, renewals];
+                let values: [&(dyn ToSql + Sync); 8] = [
+                    lease, member, address, machine, pid, lease_ms, epoch, renewals,
+                ];
                 store.query_opt(UPDATE, &values).await?
             }
         };
         Ok(taken.map(|row| row.get(0)))
     }
 
-    /// Proves that the lease is that of this epoch. False: another member has taken it.
+    /// Proves that the lease is that of this member. False: another one has taken it, or it was deleted.
     pub(super) async fn renew(&self, who: &Identity, epoch: i64) -> Result<bool, PostgresError> {
         const RENEW: &str = "UPDATE delfin_leases SET renewals = renewals + 1
-             WHERE name = $1 AND epoch = $2 AND NOT released";
-        Ok(self.0.execute(RENEW, &[&who.lease, &epoch]).await? > 0)
+             WHERE name = $1 AND epoch = $2 AND member = $3 AND machine = $4 AND pid = $5 AND NOT released";
+        let renewed = self.0.execute(RENEW, &who.holder(&epoch)).await?;
+        Ok(renewed > 0)
     }
 
     /// Gives the lease back, so that another member need not wait.
     pub(super) async fn release(&self, who: &Identity, epoch: i64) -> Result<(), PostgresError> {
-        const RELEASE: &str =
-            "UPDATE delfin_leases SET released = true WHERE name = $1 AND epoch = $2";
-        self.0.execute(RELEASE, &[&who.lease, &epoch]).await?;
+        const RELEASE: &str = "UPDATE delfin_leases SET released = true
+             WHERE name = $1 AND epoch = $2 AND member = $3 AND machine = $4 AND pid = $5";
+        self.0.execute(RELEASE, &who.holder(&epoch)).await?;
         Ok(())
     }
 
-    /// Notes that this member runs, and lists all.
-    pub(super) async fn meet(&self, who: &Identity) -> Result<Vec<MemberView>, PostgresError> {
-        const NOTE: &str = "INSERT INTO delfin_members VALUES ($1, $2, $3, now(), now())
-             ON CONFLICT (lease, member) DO UPDATE SET seen_at = now(), address = excluded.address";
-        const LIST: &str =
-            "SELECT m.member, m.address, (extract(epoch FROM m.seen_at) * 1000)::bigint,
-               (extract(epoch FROM coalesce(l.taken_at, m.started_at)) * 1000)::bigint, l.epoch
-             FROM delfin_members m LEFT JOIN delfin_leases l
-               ON l.name = m.lease AND l.member = m.member AND NOT l.released
-             WHERE m.lease = $1 ORDER BY m.member";
+    /// Notes that this member runs. Returns whether another process did so with its name.
+    pub(super) async fn note(&self, who: &Identity) -> Result<bool, PostgresError> {
+        const NOTE: &str =
+            "WITH before AS (SELECT machine, pid FROM delfin_members WHERE lease = $1 AND member = $2)
+             INSERT INTO delfin_members AS m VALUES ($1, $2, $3, $4, $5, now(), now())
+             ON CONFLICT (lease, member) DO UPDATE SET seen_at = now(), address = excluded.address,
+               machine = excluded.machine, pid = excluded.pid,
+               started_at = CASE WHEN (m.machine, m.pid) = (excluded.machine, excluded.pid)
+                                 THEN m.started_at ELSE now() END
+             RETURNING EXISTS (SELECT FROM before WHERE (machine, pid) <> ($4, $5))";
         let Identity {
             lease,
             member,
             address,
+            machine,
+            pid,
             ..
         } = who;
-        self.0.execute(NOTE, &[lease, member, address]).await?;
-        let rows = self.0.query(LIST, &[lease]).await?;
+        let values: [&(dyn ToSql + Sync); 5] = [lease, member, address, machine, pid];
+        Ok(self.0.query_one(NOTE, &values).await?.get(0))
+    }
+
+    /// All members.
+    pub(super) async fn members(&self, who: &Identity) -> Result<Vec<MemberView>, PostgresError> {
+        const LIST: &str =
+            "SELECT m.member, m.address, (extract(epoch FROM m.seen_at) * 1000)::bigint,
+               (extract(epoch FROM coalesce(l.taken_at, m.started_at)) * 1000)::bigint, l.epoch
+             FROM delfin_members m LEFT JOIN delfin_leases l
+               ON (l.name, l.member, l.machine, l.pid) = (m.lease, m.member, m.machine, m.pid)
+                  AND NOT l.released
+             WHERE m.lease = $1 ORDER BY m.member";
+        let rows = self.0.query(LIST, &[&who.lease]).await?;
         Ok(rows.iter().map(view).collect())
     }
 
@@ -193,11 +220,13 @@ pub async fn check(config: &ClusterConfig) -> Result<(), Failure> {
             address: String::new(),
             machine: String::new(),
             pid: 0,
+            lease_ms: 0,
         };
         let store = LeaseStore(client);
         let epoch = store.take(&who, None).await?.unwrap_or_default();
         store.renew(&who, epoch).await?;
-        store.meet(&who).await?;
+        store.note(&who).await?;
+        store.members(&who).await?;
         store.leave(&who).await?;
         let undone = store.0.batch_execute("ROLLBACK").await;
         undone.map_err(PostgresError::from)?;

@@ -56,7 +56,11 @@ impl ClusterView {
     #[must_use]
     pub fn active_text(&self) -> String {
         match (self.active(), &self.fault) {
-            (Some(active), _) => format!(
+            (Some(active), Some(_)) => format!(
+                "this host is standby, and member `{}` at {} was active when the database of the cluster last answered",
+                active.name, active.address
+            ),
+            (Some(active), None) => format!(
                 "this host is standby, and member `{}` at {} is active",
                 active.name, active.address
             ),
