@@ -22,8 +22,8 @@ const MIN_LINE_BYTES: usize = 16;
 ///
 /// A secret of fewer than four characters is not replaced. Of a secret with
 /// several lines, such as a private key, each line of at least 16 bytes is
-/// replaced as well, and of any secret also the form in which messages quote it,
-/// with `\n` for a line end.
+/// replaced as well, and of any secret also the forms in which messages quote it,
+/// with `\n` for a line end, and in which JSON and HTML escape `/` and `&`.
 ///
 /// ```
 /// use delfin_plugin_api::redact::Redactor;
@@ -58,6 +58,12 @@ impl Redactor {
         let lines = secret.lines().filter(|line| line.len() >= MIN_LINE_BYTES);
         for text in [secret, &quoted].into_iter().chain(lines) {
             self.insert(text, shown);
+        }
+        // As JSON of other languages and web pages write them.
+        for (plain, escaped) in [("/", "\\/"), ("&", "\\u0026"), ("&", "&amp;")] {
+            if secret.contains(plain) {
+                self.insert(&secret.replace(plain, escaped), shown);
+            }
         }
     }
 
@@ -208,6 +214,14 @@ mod tests {
         check("a hunter2, hunter2!", "a ${env:A}, ${env:A}!");
         check("hunter2-long", "${env:B}");
         check("xäöüßy", "x${env:C}y");
+    }
+
+    #[test]
+    fn a_secret_is_replaced_as_json_and_html_escape_it() {
+        let redactor = redactor(&[("ab/cd&ef", "***")]);
+        for escaped in ["ab\\/cd&ef", "ab/cd\\u0026ef", "ab/cd&amp;ef"] {
+            assert_eq!(redactor.redact(escaped), "***");
+        }
     }
 
     #[test]

@@ -298,9 +298,9 @@ impl Follower {
             let may_retry = match error {
                 // The journal may be full of records that this cursor holds: waiting for room
                 // could then last without end.
-                AppendError::Full { .. } | AppendError::NoSpace { .. } => {
-                    attempt < MAX_APPEND_ATTEMPTS
-                }
+                AppendError::Full { .. }
+                | AppendError::QueueFull { .. }
+                | AppendError::NoSpace { .. } => attempt < MAX_APPEND_ATTEMPTS,
                 AppendError::Unavailable { .. } => true,
                 AppendError::Unfit { .. } => false,
                 AppendError::Closed => return Err(Shutdown),

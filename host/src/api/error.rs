@@ -354,7 +354,8 @@ impl From<AppendError> for ApiError {
             AppendError::Full {
                 required_by: Some(_),
                 ..
-            } => Self::TooManyRequests { detail },
+            }
+            | AppendError::QueueFull { .. } => Self::TooManyRequests { detail },
             AppendError::Full {
                 required_by: None, ..
             }

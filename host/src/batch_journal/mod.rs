@@ -248,13 +248,7 @@ impl BatchJournal {
         key: Option<String>,
     ) -> Result<Receipt, AppendError> {
         if let Some(exporter) = self.consumers.refusing() {
-            let stats = self.query(|journal| journal.stats()).await;
-            let stats = stats.unwrap_or_default();
-            return Err(AppendError::Full {
-                held_bytes: stats.bytes,
-                max_bytes: stats.max_bytes,
-                required_by: Some(exporter),
-            });
+            return Err(AppendError::QueueFull { exporter });
         }
         let payload = self.cache.payloads().slot();
         let (record, arrow) = self.encode(batch_id, &batch, &payload).await?;

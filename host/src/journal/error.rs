@@ -20,6 +20,11 @@ pub enum AppendError {
         /// The required exporter that is furthest behind.
         required_by: Option<String>,
     },
+    /// The queue of an exporter is full, and its `queue.on_overflow` is `reject`.
+    #[error(
+        "the queue of exporter `{exporter}` is full (see why its rows are not delivered, or raise its `queue.max_bytes`)"
+    )]
+    QueueFull { exporter: String },
     #[error(
         "the journal's disk has {free_bytes} bytes free, and {min_free_bytes} must stay free \
          (make room on it, or lower `journal.min_free_bytes`)"

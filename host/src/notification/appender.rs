@@ -66,6 +66,7 @@ impl AlertAppender {
                     return AppendResult::Lost;
                 }
                 AppendError::Full { .. }
+                | AppendError::QueueFull { .. }
                 | AppendError::NoSpace { .. }
                 | AppendError::Unavailable { .. } => {
                     log::log!(level, input, notifications, error:%; "the journal does not take alerts of notifications, retrying: further notifications wait, and the kernel can drop them");

@@ -119,6 +119,9 @@ impl ClientSettings {
         let mut redactor = Redactor::default();
         if let Some(authorization) = &self.authorization {
             hide_credentials(&mut redactor, authorization.header().reveal());
+            if let Authorization::Basic { password, .. } = authorization {
+                redactor.hide(password.reveal());
+            }
         }
         if let Some(oauth2) = &self.oauth2 {
             oauth2.hide_in(&mut redactor);
@@ -257,7 +260,8 @@ impl Client {
             is_read: false,
         };
         let length = body.rest.len();
-        let is_plain = request.uri().scheme() == Some(&Scheme::HTTP);
+        let uri = request.uri().clone();
+        let is_plain = uri.scheme() == Some(&Scheme::HTTP);
         let headers = request.headers_mut();
         headers.insert(CONTENT_LENGTH, length.into());
         if length >= EXPECT_FROM_BYTES {
@@ -272,7 +276,7 @@ impl Client {
             .build();
         let answer = self.agent.run(request);
         let is_sent = body.is_read;
-        let answer = answer.map(|response| Response::read(response, max_response, redactor));
+        let answer = answer.map(|response| Response::read(response, max_response, redactor, &uri));
         let answer = answer.map_err(|error| RequestError::new(&error, is_sent));
         if is_plain { over_http(answer) } else { answer }
     }
@@ -442,8 +446,8 @@ mod tests {
             ..ClientSettings::default()
         };
         // The end of a body that is cut off may be a part of a character.
-        let body = b"got Basic dTpodW50ZXIy, dTpodW50ZXIy \xe2\x82";
-        assert_eq!(shown(&basic, body), "got Basic ***, *** \u{fffd}");
+        let body = b"got Basic dTpodW50ZXIy, dTpodW50ZXIy, u:hunter2 \xe2\x82";
+        assert_eq!(shown(&basic, body), "got Basic ***, ***, u:*** \u{fffd}");
         let header = |name: &str, value: &str| ClientSettings {
             headers: vec![(name.to_owned(), Secret::new(value))],
             ..ClientSettings::default()

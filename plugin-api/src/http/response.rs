@@ -9,7 +9,7 @@ use serde_json::Value;
 use ureq::{
     Body, Timeout,
     http::{
-        HeaderMap,
+        HeaderMap, Uri,
         header::{CONTENT_TYPE, RETRY_AFTER},
     },
 };
@@ -66,6 +66,7 @@ impl Response {
         mut response: ureq::http::Response<Body>,
         limit: usize,
         redactor: &Redactor,
+        uri: &Uri,
     ) -> Self {
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader();
@@ -76,10 +77,15 @@ impl Response {
             Err(_) => BodyEnd::CutOff,
         };
         body.truncate(limit);
+        let status = response.status();
+        let mut body = redactor.redact_bytes(body);
+        if !status.is_success() {
+            body = redactor_of(uri).redact_bytes(body);
+        }
         Self {
-            status: response.status().as_u16(),
+            status: status.as_u16(),
             headers: std::mem::take(response.headers_mut()),
-            body: redactor.redact_bytes(body),
+            body,
             end,
         }
     }
@@ -309,6 +315,16 @@ pub(super) fn over_http(answer: Result<Response, RequestError>) -> Result<Respon
     }
 }
 
+/// Hides the path and the query of a request, which can be secret: some servers repeat them in an error.
+fn redactor_of(uri: &Uri) -> Redactor {
+    let mut redactor = Redactor::default();
+    redactor.hide(uri.path());
+    if let Some(query) = uri.query() {
+        redactor.hide(query);
+    }
+    redactor
+}
+
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
@@ -331,7 +347,7 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
         ureq::Error::Io(error) => match tls_error(error) {
             Some(error) => tls::reason(error),
             None if sent && error.kind() == io::ErrorKind::TimedOut => NO_ANSWER.to_owned(),
-            None if sent && is_closed(error) => CLOSED.to_owned(),
+            None if is_closed(error) => CLOSED.to_owned(),
             None => unreachable::reason(error),
         },
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
@@ -380,6 +396,14 @@ fn reports_error(json: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_and_the_query_of_a_request_are_hidden() {
+        let uri = Uri::from_static("http://localhost/express/T0KEN?sig=hunter2");
+        let body = "Cannot POST /express/T0KEN, or /express/T0KEN?sig=hunter2";
+        let shown = redactor_of(&uri);
+        assert_eq!(shown.redact(body), "Cannot POST ***, or ***?***");
+    }
 
     #[test]
     fn an_absent_receiver_is_named_with_the_remedy() {

@@ -75,8 +75,8 @@ impl CrashGuard {
     pub(super) fn quarantine_reason(&self) -> Option<String> {
         (self.crashes >= MAX_CRASHES).then(|| {
             format!(
-                "the host crashed {} times in its calls, the last time with `{}` (look at that batch with \
-                 `dead-letters` or in the log, replace the plugin, then reload; `exporters resume` tries this one again)",
+                "the host crashed {} times in its calls, the last time with `{}` (look at it \
+                 in the log, replace the plugin, then reload; `exporters resume` tries this one again)",
                 self.crashes, self.suspect_call
             )
         })
