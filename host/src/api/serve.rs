@@ -83,9 +83,7 @@ pub async fn serve(
         router: router(state),
         tls,
     };
-    let open = accept_all(&listener, server, table, shutdown).await;
-    drop(listener);
-    open.finish().await;
+    serve_all(listener, server, table, shutdown).await;
     Ok(())
 }
 
@@ -143,10 +141,20 @@ pub async fn serve_metrics(
         tls,
     };
     let table = ConnectionTable::new(MAX_METRICS_CONNECTIONS);
+    serve_all(listener, server, table, shutdown).await;
+    Ok(())
+}
+
+/// Serves until `shutdown` completes, and finishes the requests in progress.
+async fn serve_all(
+    listener: ApiListener,
+    server: Server,
+    table: Arc<ConnectionTable>,
+    shutdown: impl Future<Output = ()>,
+) {
     let open = accept_all(&listener, server, table, shutdown).await;
     drop(listener);
     open.finish().await;
-    Ok(())
 }
 
 /// The connections that are still open.

@@ -18,7 +18,7 @@ use super::{
     error::ApiError,
     health::{self, ReadinessResponse, ReadyzResponse},
     layered, members, metrics, openapi,
-    state::{AllowedHosts, ClusterPart, MAX_CONNECTIONS, Tokens},
+    state::{AllowedHosts, ClusterPart, MAX_CONNECTIONS, Tokens, parts},
 };
 use crate::{access::TokenStore, audit::AuditLog, cluster::ClusterMember, config::ApiConfig};
 
@@ -101,17 +101,8 @@ async fn readyz(State(state): State<StandbyState>) -> ReadyzResponse {
     ReadyzResponse::NotReady(ReadinessResponse::not_ready(reason))
 }
 
-macro_rules! parts {
-    ($($part:ty = $field:ident;)*) => {$(
-        impl FromRef<StandbyState> for $part {
-            fn from_ref(state: &StandbyState) -> Self {
-                state.0.$field.clone()
-            }
-        }
-    )*};
-}
-
 parts! {
+    StandbyState:
     Tokens = tokens;
     AllowedHosts = hosts;
     CorsOrigins = cors_origins;

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::extract::FromRef;
 use delfin_plugin_api::connections::ConnectionTable;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
@@ -255,17 +254,20 @@ impl HostPhase {
     }
 }
 
+/// Lets handlers extract fields of a state.
 macro_rules! parts {
-    ($($part:ty = $($field:ident).+;)*) => {$(
-        impl FromRef<ApiState> for $part {
-            fn from_ref(state: &ApiState) -> Self {
+    ($state:ty: $($part:ty = $($field:ident).+;)*) => {$(
+        impl axum::extract::FromRef<$state> for $part {
+            fn from_ref(state: &$state) -> Self {
                 state.0.$($field).+.clone()
             }
         }
     )*};
 }
+pub(super) use parts;
 
 parts! {
+    ApiState:
     BatchJournals = journals;
     ActiveAlerts = alerts;
     ExporterSet = exporters;

@@ -233,7 +233,6 @@ impl LeaseKeeper {
 
     /// Shows that this member is there, and looks who else is.
     async fn look_around(&mut self) {
-        let lease_ms = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
         let met =
             self.call(async |store, who| Ok((store.note(who).await?, store.members(who).await?)));
         match met.await {
@@ -246,7 +245,7 @@ impl LeaseKeeper {
                 let latest_ms = members.iter().map(|member| member.last_seen_ms).max();
                 for member in &mut members {
                     let silent_ms = latest_ms.unwrap_or_default() - member.last_seen_ms;
-                    if silent_ms > lease_ms.saturating_mul(2) {
+                    if silent_ms > self.who.lease_ms.saturating_mul(2) {
                         member.role = MemberRole::Gone;
                     }
                 }
