@@ -53,12 +53,15 @@
 
 use std::{
     borrow::{Borrow, Cow},
+    fmt::Display,
+    io,
+    path::Path,
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::quantity::parse_duration;
+use crate::{Failure, quantity::parse_duration};
 
 const FLAG: &str = "write true or false";
 const DURATION: &str = "write `5m`, `90s` or `1h30m`, more than 0";
@@ -271,6 +274,20 @@ fn without_credentials(value: &Value) -> Cow<'_, Value> {
         }
         _ => Cow::Borrowed(value),
     }
+}
+
+/// The failure of a setting whose file cannot be read.
+#[must_use]
+pub fn unreadable_file(key: &str, path: &Path, error: &io::Error) -> Failure {
+    let reason = format!("{error} (name a file that the host's user can read)");
+    unusable_file(key, path, &reason)
+}
+
+/// The failure of a setting whose file cannot be used. `reason` ends with the remedy.
+#[must_use]
+pub fn unusable_file(key: &str, path: &Path, reason: &dyn Display) -> Failure {
+    let path = path.display();
+    Failure::misconfigured(format!("cannot use `{key}` `{path}`: {reason}"))
 }
 
 #[cfg(test)]

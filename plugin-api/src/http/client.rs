@@ -43,7 +43,7 @@ use super::{
     Authorization, OAuth2Settings, RequestError, Response, ResponseStream, Tls,
     connector::connector,
     oauth2::{AccessToken, TokenSource},
-    response::over_http,
+    response::{hide_path, over_http},
 };
 use crate::{Failure, redact::Redactor, setting::Secret};
 
@@ -174,6 +174,16 @@ impl Client {
     #[must_use]
     pub fn hiding(mut self, secret: &str) -> Self {
         self.redactor.hide(secret);
+        self
+    }
+
+    /// Hides the path and the query of a URL in responses, also of a success: for webhooks, whose
+    /// secret they are.
+    #[must_use]
+    pub fn hiding_path_of(mut self, url: &str) -> Self {
+        if let Ok(uri) = url.parse() {
+            hide_path(&mut self.redactor, &uri);
+        }
         self
     }
 
@@ -456,5 +466,22 @@ mod tests {
         assert_eq!(shown(&own, b"ApiKey hunter2?"), "ApiKey ***?");
         let key = header("X-Api-Key", "hunter2 hunter3");
         assert_eq!(shown(&key, b"X-Api-Key: hunter2 hunter3"), "X-Api-Key: ***");
+    }
+
+    #[test]
+    fn the_path_and_the_query_of_a_webhook_are_its_secret() {
+        let check = |url: &str, text: &str, shown: &str| {
+            let client = Client::new(&ClientSettings::default()).ok().unwrap();
+            assert_eq!(client.hiding_path_of(url).redactor.redact(text), shown);
+        };
+        let slack = "https://hooks.slack.com/services/T0/B0/x";
+        check(slack, "POST /services/T0/B0/x", "POST ***");
+        check(
+            "https://example.com:443/w?sig=x",
+            "POST /w?sig=x",
+            "POST ***",
+        );
+        check("https://example.com?sig=x", "POST /?sig=x", "POST /***");
+        check("https://example.com", "POST /", "POST /");
     }
 }

@@ -11,6 +11,7 @@ use ureq::{
     http::{
         HeaderMap, Uri,
         header::{CONTENT_TYPE, RETRY_AFTER},
+        uri::PathAndQuery,
     },
 };
 
@@ -318,11 +319,16 @@ pub(super) fn over_http(answer: Result<Response, RequestError>) -> Result<Respon
 /// Hides the path and the query of a request, which can be secret: some servers repeat them in an error.
 fn redactor_of(uri: &Uri) -> Redactor {
     let mut redactor = Redactor::default();
-    redactor.hide(uri.path());
-    if let Some(query) = uri.query() {
-        redactor.hide(query);
-    }
+    hide_path(&mut redactor, uri);
     redactor
+}
+
+/// Hides the path and the query of a URL, each and together.
+pub(super) fn hide_path(redactor: &mut Redactor, uri: &Uri) {
+    let whole = uri.path_and_query().map(PathAndQuery::as_str);
+    for secret in [whole, Some(uri.path()), uri.query()].into_iter().flatten() {
+        redactor.hide(secret);
+    }
 }
 
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
@@ -402,7 +408,7 @@ mod tests {
         let uri = Uri::from_static("http://localhost/express/T0KEN?sig=hunter2");
         let body = "Cannot POST /express/T0KEN, or /express/T0KEN?sig=hunter2";
         let shown = redactor_of(&uri);
-        assert_eq!(shown.redact(body), "Cannot POST ***, or ***?***");
+        assert_eq!(shown.redact(body), "Cannot POST ***, or ***");
     }
 
     #[test]

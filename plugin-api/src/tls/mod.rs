@@ -22,7 +22,10 @@ use serde_json::Value;
 pub(crate) use self::reason::reason;
 pub use self::reason::reason_of;
 use self::verifier::PinnedVerifier;
-use crate::{Failure, setting::Mistakes};
+use crate::{
+    Failure,
+    setting::{Mistakes, unreadable_file, unusable_file},
+};
 pub use rustls;
 
 const FLAG: &str = "write true or false";
@@ -115,7 +118,7 @@ impl Tls {
             Some(path) => {
                 let trusted = certificates("ca_certificate", path)?;
                 let verifier = PinnedVerifier::new(trusted, provider).map_err(|_| {
-                    unusable(
+                    unusable_file(
                         "ca_certificate",
                         path,
                         &"it holds a damaged certificate (copy it again)",
@@ -133,7 +136,7 @@ impl Tls {
             return Ok(builder.with_no_client_auth());
         };
         let chain = certificates("client_certificate", &files.certificate)?;
-        let unusable = |reason: &dyn Display| unusable("client_key", &files.key, reason);
+        let unusable = |reason: &dyn Display| unusable_file("client_key", &files.key, reason);
         let pem = read("client_key", &files.key)?;
         // The parser's error is not shown: it may quote the key.
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
@@ -153,9 +156,9 @@ fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     let pem = read(key, path)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|_| unusable(key, path, &"it is not a file in the form PEM (convert it)"))?;
+        .map_err(|_| unusable_file(key, path, &"it is not a file in the form PEM (convert it)"))?;
     if certificates.is_empty() {
-        return Err(unusable(
+        return Err(unusable_file(
             key,
             path,
             &"it holds no certificate (name a PEM file with certificates)",
@@ -165,13 +168,7 @@ fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 fn read(key: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    let reason = |error| format!("{error} (name a file that the host's user can read)");
-    fs::read(path).map_err(|error| unusable(key, path, &reason(error)))
-}
-
-fn unusable(key: &str, path: &Path, reason: &dyn Display) -> Failure {
-    let path = path.display();
-    Failure::misconfigured(format!("cannot use `{key}` `{path}`: {reason}"))
+    fs::read(path).map_err(|error| unreadable_file(key, path, &error))
 }
 
 #[cfg(test)]

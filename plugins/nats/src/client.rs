@@ -19,6 +19,7 @@ use delfin_plugin_api::{
     Failure, Host, Outcome, log,
     message::{EncodedMessage, MessageClient, MessageResults},
     runtime::AsyncRuntime,
+    setting::{unreadable_file, unusable_file},
     unreachable::NOT_IN_TIME,
 };
 
@@ -177,19 +178,14 @@ fn options(config: &NatsConfig) -> Result<ConnectOptions, Failure> {
         NatsLogin::Token(token) => options.token(token.reveal().to_owned()),
         NatsLogin::Nkey(seed) => options.nkey(seed.reveal().to_owned()),
         NatsLogin::Credentials(path) => {
-            let unusable = |reason: &dyn std::fmt::Display| {
-                let path = path.display();
-                Failure::misconfigured(format!("cannot use `credentials` `{path}`: {reason}"))
-            };
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                unusable(&format!(
-                    "{error} (name a file that the host's user can read)"
-                ))
-            })?;
+            const KEY: &str = "credentials";
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| unreadable_file(KEY, path, &error))?;
             // The library's error is not shown: it may quote the file.
             let with_login = options.credentials(&text);
             with_login.map_err(|_| {
-                unusable(&"it holds no credentials of NATS (name a file that `nsc` has made)")
+                let reason = "it holds no credentials of NATS (name a file that `nsc` has made)";
+                unusable_file(KEY, path, &reason)
             })?
         }
     })

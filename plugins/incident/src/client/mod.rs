@@ -31,8 +31,9 @@ pub(crate) struct ServiceConnection<'a> {
 impl<S: IncidentService> IncidentClient<S> {
     /// A client for the service in `config`. Connects with the first request.
     pub(crate) fn new(config: Config<S>) -> Result<Self, Failure> {
+        let http = Client::new(&config.http)?;
         Ok(Self {
-            http: Client::new(&config.http)?.hiding(config.service.secret(&config.url.url)),
+            http: config.service.hide_secret(http, &config.url.url),
             limiter: RateLimiter::new(config.max_per_minute),
             config,
         })

@@ -10,7 +10,7 @@ use std::fmt;
 
 use delfin_plugin_api::{
     Outcome,
-    http::{ClientSettings, Response},
+    http::{Client, ClientSettings, Response},
     setting::Mistakes,
 };
 
@@ -56,42 +56,18 @@ pub(crate) trait IncidentService: fmt::Debug + Sized + Send + Sync + 'static {
         mistakes: &mut Mistakes,
     ) -> Option<Self>;
 
-    /// A secret apart from the settings of the HTTP client: a service may repeat it
-    /// in a response. Empty if there is nothing.
-    fn secret<'a>(&'a self, _url: &'a str) -> &'a str {
-        ""
+    /// Hides a secret that is not among the settings of the HTTP client: a service may repeat it in a
+    /// response.
+    fn hide_secret(&self, http: Client, _url: &str) -> Client {
+        http
     }
 
     /// Reports the alerts of one request.
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome;
 }
 
-/// The path and the query of the URL of a webhook, which are its secret.
-fn secret_path(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |scheme| scheme + 3);
-    let path = url[host..].find(['/', '?']);
-    path.map_or("", |path| &url[host + path..])
-}
-
 /// The response has no content but white space, or this text.
 fn is_text(response: &Response, texts: &[&str]) -> bool {
     let body = response.body().map(<[u8]>::trim_ascii);
     body.is_some_and(|body| texts.iter().any(|text| text.as_bytes() == body))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_path_and_the_query_of_a_webhook_are_its_secret() {
-        let check = |url, secret| assert_eq!(secret_path(url), secret);
-        check(
-            "https://hooks.slack.com/services/T0/B0/x",
-            "/services/T0/B0/x",
-        );
-        check("https://example.com:443/w?sig=x", "/w?sig=x");
-        check("https://example.com?sig=x", "?sig=x");
-        check("https://example.com", "");
-    }
 }

@@ -2,7 +2,7 @@
 
 use delfin_plugin_api::{
     Outcome,
-    http::{ClientSettings, Response},
+    http::{Client, ClientSettings, Response},
     json::alert_object,
     setting::{Mistakes, Secret},
 };
@@ -45,8 +45,8 @@ impl IncidentService for PagerDuty {
         Some(Self { routing_key })
     }
 
-    fn secret<'a>(&'a self, _: &'a str) -> &'a str {
-        self.routing_key.reveal()
+    fn hide_secret(&self, http: Client, _url: &str) -> Client {
+        http.hiding(self.routing_key.reveal())
     }
 
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {

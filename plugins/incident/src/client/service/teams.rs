@@ -1,9 +1,14 @@
 //! Microsoft Teams: cards for a workflow that receives webhook requests.
 
-use delfin_plugin_api::{Outcome, http::ClientSettings, setting::Mistakes, text::excerpt_lines};
+use delfin_plugin_api::{
+    Outcome,
+    http::{Client, ClientSettings},
+    setting::Mistakes,
+    text::excerpt_lines,
+};
 use serde_json::{Value, json};
 
-use super::{IncidentService, is_text, secret_path};
+use super::{IncidentService, is_text};
 use crate::{
     client::ServiceConnection,
     config::ServiceSettings,
@@ -31,8 +36,8 @@ impl IncidentService for Teams {
         Some(Self)
     }
 
-    fn secret<'a>(&'a self, url: &'a str) -> &'a str {
-        secret_path(url)
+    fn hide_secret(&self, http: Client, url: &str) -> Client {
+        http.hiding_path_of(url)
     }
 
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {

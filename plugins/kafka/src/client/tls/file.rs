@@ -1,5 +1,9 @@
 //! Why a file of the setting `tls` cannot be used.
 
+use std::path::Path;
+
+use delfin_plugin_api::setting::{unreadable_file, unusable_file};
+
 use crate::config::Properties;
 
 /// The reason, if `text`, with which librdkafka refuses to create a producer, is about a file
@@ -27,13 +31,15 @@ pub(in crate::client) fn file_error(text: &str, properties: &Properties) -> Opti
         ),
     ];
     let (property, setting, content) = files.into_iter().find(|file| text.contains(file.0))?;
-    let path = properties.get(property)?;
-    let reason = match std::fs::read(path) {
-        Err(error) => format!("{error} (name a file that the host's user can read)"),
-        Ok(bytes) if !bytes.windows(5).any(|part| part == b"-----") => {
-            "it is not a file in the form PEM (convert it)".to_owned()
-        }
-        Ok(_) => content.to_owned(),
+    let path = Path::new(properties.get(property)?);
+    let failure = match std::fs::read(path) {
+        Err(error) => unreadable_file(setting, path, &error),
+        Ok(bytes) if !bytes.windows(5).any(|part| part == b"-----") => unusable_file(
+            setting,
+            path,
+            &"it is not a file in the form PEM (convert it)",
+        ),
+        Ok(_) => unusable_file(setting, path, &content),
     };
-    Some(format!("cannot use `{setting}` `{path}`: {reason}"))
+    Some(failure.to_string())
 }
