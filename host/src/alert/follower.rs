@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     ActiveAlerts,
-    store::{AlertStore, next_record},
+    store::{AlertStore, AlertStoreError, SqliteAlertStore, next_record},
     table::{AlertRecord, AlertTable},
     tracked::recoveries_of,
 };
@@ -54,7 +54,7 @@ const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error)]
 pub enum AlertTableError {
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Store(#[from] AlertStoreError),
     /// The journal cannot open the follower's cursor.
     #[error(transparent)]
     Cursor(#[from] CursorError),
@@ -68,7 +68,7 @@ pub enum AlertTableError {
 pub struct Follower {
     reader: JournalReader,
     alerts: ActiveAlerts,
-    store: Arc<Mutex<AlertStore>>,
+    store: Arc<Mutex<dyn AlertStore>>,
     limits: AlertsConfig,
     /// The next record to read.
     next: Seq,
@@ -105,7 +105,7 @@ impl Follower {
         limits: &AlertsConfig,
         journal: &Arc<BatchJournal>,
     ) -> Result<(ActiveAlerts, Self), AlertTableError> {
-        let (store, stored) = AlertStore::open(state_dir)?;
+        let (store, stored) = SqliteAlertStore::open(state_dir).map_err(AlertStoreError::from)?;
         let mut reader = JournalReader::new(journal, CURSOR, StartFrom::Earliest, ReadForm::Rows);
         let cursor = reader.reopen().await?;
         let head = *journal.backend().head().borrow();

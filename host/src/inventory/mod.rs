@@ -10,6 +10,8 @@
 //! a file of its own.
 
 mod alert_source;
+#[cfg(test)]
+mod conformance;
 mod error;
 mod key_place;
 mod place;

@@ -174,12 +174,12 @@ fn put_in_place(next: &Path, path: &Path) -> io::Result<()> {
 mod tests {
     use tempfile::TempDir;
 
-    use super::super::{
-        SqliteInventory,
-        tests::{alert_source, registration},
-    };
+    use super::super::SqliteInventory;
     use super::*;
-    use crate::inventory::Inventory;
+    use crate::inventory::{
+        Inventory,
+        conformance::{alert_source, registration},
+    };
 
     fn state(folder: &TempDir) -> KeyPlace {
         KeyPlace::State(folder.path().join("inventory.key"))

@@ -1,8 +1,6 @@
-//! Stores the table in a small SQLite file, with the position in the journal that the table
-//! corresponds to.
+//! The table in a small SQLite file.
 //!
-//! Promises: alerts and position change in one transaction. A file of schema version 1 is
-//! migrated. A damaged file is moved aside,
+//! Promises: a file of schema version 1 is migrated. A damaged file is moved aside,
 //! never deleted: the journal and the next alert syncs fill the table again.
 //!
 //! Types of SQLite do not leave this file.
@@ -15,9 +13,12 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    identity::AlertIdentity,
-    table::TableChanges,
-    tracked::{AlertEnd, TrackedAlert},
+    super::{
+        identity::AlertIdentity,
+        table::TableChanges,
+        tracked::{AlertEnd, TrackedAlert},
+    },
+    AlertStore, AlertStoreError, StoredTable,
 };
 use crate::{
     batch::Seq,
@@ -42,34 +43,24 @@ const ADD_IS_INGESTED: &str =
     "ALTER TABLE alerts ADD COLUMN is_ingested INTEGER NOT NULL DEFAULT 1;";
 
 /// The file of the table.
-pub(super) struct AlertStore {
+pub(in crate::alert) struct SqliteAlertStore {
     path: PathBuf,
     /// `None` after a failed write.
     connection: Option<Connection>,
 }
 
-/// The content of the file.
-#[derive(Debug, Default)]
-pub(super) struct StoredTable {
-    /// The first record that is not in the table. `None` in a new file.
-    pub(super) next: Option<Seq>,
-    pub(super) alerts: Vec<TrackedAlert>,
-}
-
-impl AlertStore {
+impl SqliteAlertStore {
     /// Opens the file in a folder. Creates a missing file.
-    pub(super) fn open(state_dir: &Path) -> Result<(Self, StoredTable), DatabaseError> {
+    pub(in crate::alert) fn open(state_dir: &Path) -> Result<(Self, StoredTable), DatabaseError> {
         let path = state_dir.join(FILE);
         let (connection, stored) = open_or_replace(&path)?;
         let connection = Some(connection);
         Ok((Self { path, connection }, stored))
     }
+}
 
-    /// Writes changes, and the position after them.
-    ///
-    /// After an error the next call opens the file again, and the file may be a new, empty
-    /// one. The caller has to pass every alert then.
-    pub(super) fn save(&mut self, next: Seq, changes: &TableChanges) -> Result<(), DatabaseError> {
+impl AlertStore for SqliteAlertStore {
+    fn save(&mut self, next: Seq, changes: &TableChanges) -> Result<(), AlertStoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => open_or_replace(&self.path)?.0,
@@ -98,7 +89,7 @@ fn open_or_replace(path: &Path) -> Result<(Connection, StoredTable), DatabaseErr
 
 /// The first record that is not in the table of a file, which a host may have open. `None` in a
 /// new file.
-pub(super) fn next_record(path: &Path) -> Result<Option<Seq>, DatabaseError> {
+pub(in crate::alert) fn next_record(path: &Path) -> Result<Option<Seq>, DatabaseError> {
     let (connection, _) = ACTIVE_ALERTS.open_reader(path)?;
     stored_next(&connection).map_err(|error| ACTIVE_ALERTS.error(path, error))
 }
@@ -205,10 +196,15 @@ fn upsert(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()>
     Ok(())
 }
 
-impl std::fmt::Debug for AlertStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AlertStore")
-            .field("path", &self.path)
-            .finish()
-    }
+#[cfg(test)]
+mod tests {
+    use super::{super::conformance::alert_store_conformance, *};
+
+    alert_store_conformance!(|| {
+        let folder = tempfile::tempdir().unwrap();
+        Box::new(move || {
+            let (store, stored) = SqliteAlertStore::open(folder.path()).unwrap();
+            (Box::new(store), stored)
+        })
+    });
 }
