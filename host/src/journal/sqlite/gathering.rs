@@ -2,12 +2,14 @@
 //!
 //! After a transaction, its callers send their next appends one after the other. A transaction that
 //! starts with the first of them has few, and costs as much as one with all of them. So once several
-//! callers append, a group waits for one more append as long as they come, until it has as many as
+//! callers append, a group waits for further appends as long as they come, until it has as many as
 //! there are callers: as many as the largest group has had since one waited for more in vain, as every
 //! sixteenth does. A single caller never waits. A wait that brings little is not repeated for some
 //! groups, each time for twice as many.
 
 use std::time::{Duration, Instant};
+
+use super::channel::Awaited;
 
 /// How many groups in a row do not wait at most.
 const MAX_SKIPPED: u32 = 64;
@@ -17,7 +19,7 @@ const COUNTING: u32 = 16;
 
 #[derive(Default)]
 pub(super) struct Gathering {
-    /// The longest wait of this group for one more append.
+    /// The longest wait of this group in which no append comes.
     delay: Duration,
     /// What the group had before it waited, and when it ends.
     waits: Option<(usize, Instant)>,
@@ -41,15 +43,20 @@ impl Gathering {
         self.waits = None;
     }
 
-    /// How long to wait for one more append after these.
-    pub(super) fn wait(&mut self, appends: usize) -> Duration {
-        let has_all = appends >= self.callers && self.until_counting > 0;
-        if self.delay.is_zero() || has_all {
-            return Duration::ZERO;
+    /// How many appends to wait for after these, and how long.
+    pub(super) fn wait(&mut self, appends: usize) -> (Awaited, Duration) {
+        let missing = match self.until_counting {
+            // Counts all that come.
+            0 => usize::MAX,
+            _ => self.callers.saturating_sub(appends),
+        };
+        if self.delay.is_zero() || missing == 0 {
+            return (Awaited::Nothing, Duration::ZERO);
         }
         let now = Instant::now();
         let (_, end) = *self.waits.get_or_insert((appends, now + 2 * self.delay));
-        self.delay.min(end.saturating_duration_since(now))
+        let time = self.delay.min(end.saturating_duration_since(now));
+        (Awaited::Appends(missing), time)
     }
 
     /// Ends a group with so many appends.
@@ -82,7 +89,8 @@ mod tests {
     /// A group that has some appends, and then more if it waits. Whether it waited.
     fn waits(gathering: &mut Gathering, arrived: usize, more: usize) -> bool {
         gathering.begin(DELAY);
-        let waits = !gathering.wait(arrived).is_zero();
+        let (_, time) = gathering.wait(arrived);
+        let waits = !time.is_zero();
         gathering.end(if waits { arrived + more } else { arrived });
         waits
     }
@@ -136,9 +144,9 @@ mod tests {
         waits(&mut gathering, 8, 0);
         let delay = Duration::from_nanos(1);
         gathering.begin(delay);
-        assert!(gathering.wait(1) <= delay);
-        while !gathering.wait(2).is_zero() {}
+        assert!(gathering.wait(1).1 <= delay);
+        while !gathering.wait(2).1.is_zero() {}
         gathering.begin(Duration::ZERO);
-        assert!(gathering.wait(1).is_zero());
+        assert_eq!(gathering.wait(1), (Awaited::Nothing, Duration::ZERO));
     }
 }

@@ -5,6 +5,7 @@
 
 mod append;
 mod change;
+mod channel;
 mod command;
 mod commit;
 mod commit_check;
@@ -43,7 +44,6 @@ mod tests;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -70,6 +70,7 @@ pub(crate) use connection::JOURNAL;
 pub(crate) use verify::JournalCheck;
 
 use change::change;
+use channel::{CommandSender, channel};
 use command::WriterCommand;
 use disk_space::DiskSpace;
 use readers::{FailedRead, ReaderPool};
@@ -84,7 +85,7 @@ const REPLACE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct SqliteJournal {
     folder: PathBuf,
     max_bytes: u64,
-    commands: Sender<WriterCommand>,
+    commands: CommandSender,
     shared: WriterState,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -133,7 +134,7 @@ impl SqliteJournal {
         let (caller, reply) = oneshot::channel();
         // After the writer has stopped, the command is dropped, and with it the sender
         // of the reply. The caller then learns that the journal is closed.
-        let _ = self.commands.send(command(PendingReply::new(caller)));
+        self.commands.send(command(PendingReply::new(caller)));
         Box::pin(async move { reply.await.unwrap_or(Err(closed)) })
     }
 
@@ -170,7 +171,7 @@ impl SqliteJournal {
             return Err(ReadError::Unavailable { reason });
         }
         let report = WriterCommand::Damaged { generation, error };
-        if self.commands.send(report).is_err() {
+        if !self.commands.send(report) {
             // The writer has stopped, and replaces no file.
             return Err(failure);
         }
@@ -348,7 +349,7 @@ impl Journal for SqliteJournal {
     }
 
     fn close(&self) {
-        let _ = self.commands.send(WriterCommand::Close);
+        self.commands.send(WriterCommand::Close);
         let thread = self
             .writer
             .lock()

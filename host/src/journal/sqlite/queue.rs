@@ -5,9 +5,9 @@
 //! size, commits are delayed for a moment so that they need few transactions, and
 //! appends of several callers wait for each other.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
+use super::channel::{Awaited, CommandReceiver, NoCommand};
 use super::command::WriterCommand;
 use super::gathering::Gathering;
 
@@ -26,7 +26,7 @@ pub(super) struct CommandGroup {
 }
 
 pub(super) struct CommandQueue {
-    commands: Receiver<WriterCommand>,
+    commands: CommandReceiver,
     /// Commands that can wait, in the order of their arrival.
     delayed: Vec<WriterCommand>,
     /// When delayed commands last became part of a group.
@@ -44,7 +44,7 @@ pub(super) struct QueueDelays {
 }
 
 impl CommandQueue {
-    pub(super) fn new(commands: Receiver<WriterCommand>) -> Self {
+    pub(super) fn new(commands: CommandReceiver) -> Self {
         Self {
             commands,
             delayed: Vec::new(),
@@ -80,12 +80,15 @@ impl CommandQueue {
             };
             let gathering = &mut self.gathering;
             // Once the group has a command, take only what has arrived already, or other appends.
-            let wait = || match group.commands.len() {
-                0 => until.saturating_duration_since(Instant::now()),
+            let received = self.commands.receive(|| match group.commands.len() {
+                0 => (
+                    Awaited::AnyCommand,
+                    until.saturating_duration_since(Instant::now()),
+                ),
                 appends if appends == group.appends => gathering.wait(appends),
-                _ => Duration::ZERO,
-            };
-            match receive(&self.commands, wait) {
+                _ => (Awaited::Nothing, Duration::ZERO),
+            });
+            match received {
                 Ok(command) if command.can_wait() => self.delayed.push(command),
                 Ok(command) => {
                     if !command.overtakes() {
@@ -93,8 +96,8 @@ impl CommandQueue {
                     }
                     group.push(command);
                 }
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => {
+                Err(NoCommand::Yet) => break,
+                Err(NoCommand::Ever) => {
                     self.release(&mut group);
                     group.last = true;
                     break;
@@ -115,18 +118,6 @@ impl CommandQueue {
                 .drain(..)
                 .for_each(|command| group.push(command));
         }
-    }
-}
-
-/// A command that has arrived already, or arrives within a time.
-fn receive(
-    commands: &Receiver<WriterCommand>,
-    wait: impl FnOnce() -> Duration,
-) -> Result<WriterCommand, RecvTimeoutError> {
-    match commands.try_recv() {
-        Ok(command) => Ok(command),
-        Err(TryRecvError::Empty) => commands.recv_timeout(wait()),
-        Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
     }
 }
 

@@ -5,7 +5,6 @@
 //! the group gets the error, and the file is opened again.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 
 use super::super::error::{AppendError, OpenError};
 use super::super::{JournalLimits, JournalStats};
+use super::channel::CommandReceiver;
 use super::command::WriterCommand;
 use super::connection::JOURNAL;
 use super::cursors;
@@ -124,7 +124,7 @@ impl JournalWriter {
     }
 
     /// Runs commands until it is closed, or until no caller is left.
-    pub(super) fn run(mut self, commands: Receiver<WriterCommand>) {
+    pub(super) fn run(mut self, commands: CommandReceiver) {
         let mut queue = CommandQueue::new(commands);
         self.space.create_reserve();
         loop {

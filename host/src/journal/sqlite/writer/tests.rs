@@ -1,7 +1,5 @@
 //! The writer on a failing disk, without its thread, so that each test says what a group has.
 
-use std::sync::mpsc::channel;
-
 use delfin_plugin_api::Origin;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -16,6 +14,7 @@ use super::super::super::dead_letters::DeadLetter;
 use super::super::super::error::{AppendError, CursorError};
 use super::super::super::record::{NewRecord, Receipt};
 use super::super::change::change;
+use super::super::channel::{Awaited, CommandSender, channel};
 use super::super::reply::PendingReply;
 use super::*;
 
@@ -52,7 +51,7 @@ impl Bench {
     fn serve(&mut self, commands: impl IntoIterator<Item = WriterCommand>) {
         let (sender, receiver) = channel();
         for command in commands {
-            sender.send(command).unwrap();
+            assert!(sender.send(command));
         }
         drop(sender);
         let group = CommandQueue::new(receiver).next_group(Duration::ZERO, QueueDelays::default());
@@ -345,10 +344,10 @@ const DELAYED: QueueDelays = QueueDelays {
 };
 
 /// A queue that has just released a commit.
-fn queue() -> (CommandQueue, std::sync::mpsc::Sender<WriterCommand>) {
+fn queue() -> (CommandQueue, CommandSender) {
     let (sender, receiver) = channel();
     let mut queue = CommandQueue::new(receiver);
-    sender.send(commit(Commit::default()).0).unwrap();
+    assert!(sender.send(commit(Commit::default()).0));
     assert_eq!(queue.next_group(LONG, DELAYED).commands.len(), 1);
     (queue, sender)
 }
@@ -356,8 +355,8 @@ fn queue() -> (CommandQueue, std::sync::mpsc::Sender<WriterCommand>) {
 #[test]
 fn an_append_does_not_release_delayed_commits() {
     let (mut queue, sender) = queue();
-    sender.send(commit(Commit::default()).0).unwrap();
-    sender.send(append().0).unwrap();
+    assert!(sender.send(commit(Commit::default()).0));
+    assert!(sender.send(append().0));
     let group = queue.next_group(LONG, DELAYED);
     assert!(matches!(group.commands[..], [WriterCommand::Append { .. }]));
     let group = queue.next_group(LONG, QueueDelays::default());
@@ -367,9 +366,9 @@ fn an_append_does_not_release_delayed_commits() {
 #[test]
 fn a_change_is_preceded_by_the_delayed_commits() {
     let (mut queue, sender) = queue();
-    sender.send(commit(Commit::default()).0).unwrap();
-    sender.send(append().0).unwrap();
-    sender.send(open_cursor().0).unwrap();
+    assert!(sender.send(commit(Commit::default()).0));
+    assert!(sender.send(append().0));
+    assert!(sender.send(open_cursor().0));
     let group = queue.next_group(LONG, DELAYED);
     assert!(matches!(
         group.commands[..],
@@ -384,10 +383,31 @@ fn a_change_is_preceded_by_the_delayed_commits() {
 #[test]
 fn closing_the_queue_releases_delayed_commits() {
     let (mut queue, sender) = queue();
-    sender.send(commit(Commit::default()).0).unwrap();
-    sender.send(WriterCommand::Close).unwrap();
+    assert!(sender.send(commit(Commit::default()).0));
+    assert!(sender.send(WriterCommand::Close));
     let group = queue.next_group(LONG, DELAYED);
     assert!(group.last && matches!(group.commands[0], WriterCommand::Commit { .. }));
+}
+
+#[test]
+fn appends_that_are_awaited_wake_the_writer_once_and_what_cannot_wait_wakes_it_too() {
+    let delayed = || commit(Commit::default()).0;
+    let mut awaited = Awaited::Appends(2);
+    let commands = [append().0, delayed(), append().0, append().0];
+    let woken = commands.map(|command| awaited.is_met_by(&command));
+    assert_eq!(woken, [false, false, true, false]);
+    assert!(Awaited::Appends(2).is_met_by(&open_cursor().0));
+    assert!(Awaited::AnyCommand.is_met_by(&delayed()));
+}
+
+#[test]
+fn callers_learn_that_the_writer_is_gone() {
+    let (sender, receiver) = channel();
+    let (add, added) = append();
+    assert!(sender.send(add));
+    drop(receiver);
+    assert!(added.blocking_recv().is_err());
+    assert!(!sender.send(append().0));
 }
 
 #[test]
