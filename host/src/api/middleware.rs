@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     authorize::AuditedClient,
+    completion::CompletedFuture,
     error::{ApiError, LogDetail},
     peer::Peer,
 };
@@ -48,8 +49,7 @@ pub(super) async fn answer(
     let route = request.extensions().get::<MatchedPath>().cloned();
     // It runs to its end also when the client has gone, so that a batch on its way into the
     // journal gets there.
-    let answered = tokio::spawn(log.clone().run(id.clone(), request, next)).await;
-    let mut response = answered.unwrap_or_else(|_| panicked());
+    let mut response = CompletedFuture::new(log.clone().run(id.clone(), request, next)).await;
     let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let status = response.status();
     match response.extensions_mut().remove::<LogDetail>() {

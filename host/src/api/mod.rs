@@ -12,6 +12,7 @@ mod active_alerts;
 mod authorize;
 mod batches;
 mod collection;
+mod completion;
 mod cors;
 mod dead_letters;
 mod error;
