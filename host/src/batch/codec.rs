@@ -14,6 +14,7 @@
 
 mod contexts;
 mod group;
+mod small;
 pub(crate) mod stream;
 mod trusted;
 
@@ -31,8 +32,10 @@ use zstd::{
     dict::{DecoderDictionary, EncoderDictionary},
 };
 
+use super::memory::used_bytes;
 use contexts::Contexts;
 pub(crate) use group::{StreamGroup, split};
+use small::write_small;
 pub(crate) use trusted::TrustedReader;
 
 /// The maximum size of a batch before compression: lengths in Arrow IPC are 32 bits.
@@ -236,6 +239,9 @@ pub(crate) fn write_plain(batch: &RecordBatch, writer: impl Write) -> io::Result
 }
 
 fn write_stream(batch: &RecordBatch, plain: &mut Vec<u8>) -> Result<(), ArrowError> {
+    if used_bytes(batch) <= MAX_IN_GROUP {
+        return write_small(batch, plain);
+    }
     let mut writer = StreamWriter::try_new(plain, &batch.schema())?;
     writer.write(batch)?;
     writer.finish()

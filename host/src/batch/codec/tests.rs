@@ -61,6 +61,28 @@ fn alerts_with_absent_columns_are_decoded_unchanged() {
 }
 
 #[test]
+fn a_small_stream_is_the_one_that_arrow_writes() {
+    let alert = NewAlert {
+        occur_time: 5,
+        texts: &[("alert_id", "1"), ("rack", "7")],
+    };
+    let mut alerts = AlertBatchBuilder::new();
+    alerts.alert(alert);
+    let alerts = alerts.build().as_arrow().clone();
+    for batch in [
+        series(3),
+        alerts,
+        series(0),
+        series(9).slice(4, 2),
+        series(3),
+    ] {
+        let mut wanted = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        wanted.write(&batch).unwrap();
+        assert_eq!(stream_of(&batch), wanted.into_inner().unwrap());
+    }
+}
+
+#[test]
 fn an_empty_batch_is_decoded_as_an_empty_batch() {
     check(&series(0));
     check(AlertBatchBuilder::new().build().as_arrow());
