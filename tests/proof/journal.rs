@@ -140,9 +140,8 @@ fn with_any_damage_to_the_journal_the_host_starts_and_reports_the_loss() {
         testbed.receiver("behind").set_behavior(Behavior::Accept);
         let mut aside = moved_aside(&testbed);
         let mut from = begin;
-        // The counts are not watched: noise in a number that is possible makes them wrong, which the
-        // metric of unaccounted items shows.
         let host = testbed.setup.start();
+        let watch = Watch::start(&testbed, &host);
         for _ in 0..2 {
             producer.send(&host, 5);
             testbed.wait_until_idle(&host, &testbed.exporters);
@@ -154,6 +153,7 @@ fn with_any_damage_to_the_journal_the_host_starts_and_reports_the_loss() {
             aside = moved_aside(&testbed);
             from = rows.len();
         }
+        watch.finish();
         host.kill();
     }
 }

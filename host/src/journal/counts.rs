@@ -51,7 +51,12 @@ impl ItemCounts {
     /// but 0 is a bug, or a journal that was damaged.
     #[must_use]
     pub fn unaccounted(&self) -> i64 {
-        let committed = self.delivered + self.dead_lettered + self.dropped() + self.filtered;
-        self.accepted.cast_signed() - committed.cast_signed() - self.pending
+        let dropped = self.dropped.iter().map(|dropped| dropped.items);
+        let committed = [self.delivered, self.dead_lettered, self.filtered];
+        // The numbers of a damaged journal can be any.
+        let committed: i128 = committed.into_iter().chain(dropped).map(i128::from).sum();
+        let unaccounted = i128::from(self.accepted) - committed - i128::from(self.pending);
+        let limits = (i64::MIN.into(), i64::MAX.into());
+        unaccounted.clamp(limits.0, limits.1) as i64
     }
 }

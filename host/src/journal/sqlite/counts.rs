@@ -59,6 +59,33 @@ pub(super) fn counts(
     Ok(Some(ItemCounts { dropped, ..counts }))
 }
 
+/// An exporter whose counts cannot be right, and why.
+#[derive(Debug)]
+pub(super) struct CountFault {
+    pub(super) exporter: String,
+    pub(super) reason: String,
+}
+
+/// The exporters whose counts do not add up, or are no counts: something has changed a number in the file.
+pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<CountFault>> {
+    let mut cursors = connection.prepare("SELECT exporter FROM cursors ORDER BY exporter")?;
+    let exporters = cursors.query_map([], |row| row.get(0))?;
+    let mut faults = Vec::new();
+    for exporter in exporters.collect::<rusqlite::Result<Vec<String>>>()? {
+        let reason = match counts(connection, &exporter) {
+            Ok(counts) => match counts.map_or(0, |counts| counts.unaccounted()) {
+                0 => continue,
+                items => format!("{items} items are unaccounted for"),
+            },
+            // A value that is no count. Where SQLite fails, another table may be damaged.
+            Err(error) if error.sqlite_error_code().is_none() => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        faults.push(CountFault { exporter, reason });
+    }
+    Ok(faults)
+}
+
 /// The backlog of an exporter; `None` without a cursor.
 pub(super) fn backlog(
     connection: &Connection,

@@ -5,10 +5,11 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 
 use super::super::error::OpenError;
 use super::connection::{JOURNAL, connect};
+use super::counts::{self, CountFault};
 use super::disk_space::DiskSpace;
 use super::loss::{self, MissingItems};
 use super::mark::Mark;
@@ -71,7 +72,7 @@ pub(super) fn replace(
     JOURNAL.check_disk(path)?;
     JOURNAL.remove(&new)?;
     let connection = connect(&new, None)?;
-    let salvaged = salvage(&connection, path).map_err(|error| JOURNAL.error(path, error))?;
+    let salvaged = salvage(&connection, path, mark).map_err(|error| JOURNAL.error(path, error))?;
     // What SQLite could not read must be damaged, and not only unreadable now.
     JOURNAL.check_disk(path)?;
     let missing = continue_after(&new, &connection, head, mark)?;
@@ -117,12 +118,30 @@ fn finish_replacement(path: &Path) -> Result<(), DatabaseError> {
 /// Damage is believed if new connections find it twice, and the disk can read the file: SQLite
 /// reports a failed read as damage.
 fn connect_confirmed(path: &Path, mark: Option<&Mark>) -> Result<Connection, DatabaseError> {
-    match connect(path, mark) {
+    match connect_checked(path, mark) {
         Err(error) if error.kind() == FailureKind::Damaged => {
             JOURNAL.check_disk(path)?;
-            connect(path, mark)
+            connect_checked(path, mark)
         }
         connected => connected,
+    }
+}
+
+/// Damage can hit a number so that SQLite finds nothing wrong with it.
+fn connect_checked(path: &Path, mark: Option<&Mark>) -> Result<Connection, DatabaseError> {
+    let connection = connect(path, mark)?;
+    check_counts(&connection).map_err(|error| JOURNAL.error(path, error))?;
+    Ok(connection)
+}
+
+/// Fails if the counts of an exporter do not add up.
+fn check_counts(connection: &Connection) -> rusqlite::Result<()> {
+    match counts::faults(connection)?.first() {
+        None => Ok(()),
+        Some(CountFault { exporter, reason }) => Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_CORRUPT),
+            Some(format!("the counts of exporter `{exporter}`: {reason}")),
+        )),
     }
 }
 

@@ -5,15 +5,19 @@
 //! journal must stay without gaps, so only one side of the damage can be kept. The
 //! newest records are pending for every exporter, whereas the oldest ones are most
 //! likely delivered already. Items that were pending in lost records are counted as
-//! dropped, with `damaged` as the limit.
+//! dropped, with `damaged` as the limit. The counts of an exporter that do not add up begin
+//! again, because nothing tells which of them is wrong.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, types::Value};
+use rusqlite::{Connection, OptionalExtension, params, types::Value};
 
 use super::connection::open_reader;
+use super::counts;
+use super::mark::Mark;
 use crate::sqlite::FailureKind;
 
 /// Copies everything except records and row spans.
@@ -39,8 +43,12 @@ pub(super) enum Salvaged {
 
 /// Copies into an empty journal. A read that fails is repeated, and an error other than damage
 /// ends the copy: the caller tries again later.
-pub(super) fn salvage(connection: &Connection, damaged: &Path) -> rusqlite::Result<Salvaged> {
-    match persistently(|| copy(connection, damaged)) {
+pub(super) fn salvage(
+    connection: &Connection,
+    damaged: &Path,
+    mark: Option<&Mark>,
+) -> rusqlite::Result<Salvaged> {
+    match persistently(|| copy(connection, damaged, mark)) {
         Ok(lost) => Ok(Salvaged::Some { lost }),
         Err(error) if is_damage(&error) => Ok(Salvaged::Nothing(error)),
         Err(error) => Err(error),
@@ -65,9 +73,13 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     FailureKind::of(error) == FailureKind::Damaged
 }
 
-fn copy(connection: &Connection, damaged: &Path) -> rusqlite::Result<Vec<(String, u64)>> {
+fn copy(
+    connection: &Connection,
+    damaged: &Path,
+    mark: Option<&Mark>,
+) -> rusqlite::Result<Vec<(String, u64)>> {
     connection.execute("ATTACH ?1 AS damaged", [damaged.to_string_lossy()])?;
-    let lost = copy_attached(connection, damaged);
+    let lost = copy_attached(connection, damaged, mark);
     connection.execute_batch("DETACH damaged")?;
     lost
 }
@@ -75,13 +87,20 @@ fn copy(connection: &Connection, damaged: &Path) -> rusqlite::Result<Vec<(String
 /// One transaction: after an error the new file is empty. `state.sql` counts all
 /// pending items as lost first, and `cursors.sql` subtracts those that the copied
 /// records still hold.
-fn copy_attached(connection: &Connection, damaged: &Path) -> rusqlite::Result<Vec<(String, u64)>> {
+fn copy_attached(
+    connection: &Connection,
+    damaged: &Path,
+    mark: Option<&Mark>,
+) -> rusqlite::Result<Vec<(String, u64)>> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(COPY_STATE)?;
     let records = copy_records(&transaction, damaged)?;
     if records > 0 {
         log::info!(records = records; "salvaged records of the damaged journal");
         transaction.execute_batch(PLACE_CURSORS)?;
+    }
+    for exporter in with_wrong_counts(&transaction, damaged)? {
+        restart_counts(&transaction, &exporter, mark)?;
     }
     transaction.execute_batch(
         "INSERT INTO main.dropped SELECT exporter, 'damaged', lost FROM temp.lost WHERE lost > 0
@@ -94,6 +113,57 @@ fn copy_attached(connection: &Connection, damaged: &Path) -> rusqlite::Result<Ve
     transaction.execute_batch("DROP TABLE temp.lost")?;
     transaction.commit()?;
     Ok(lost)
+}
+
+/// The exporters whose counts do not add up in the damaged file, or could not add up in the new one.
+fn with_wrong_counts(
+    connection: &Connection,
+    damaged: &Path,
+) -> rusqlite::Result<BTreeSet<String>> {
+    let faults = persistently(|| open_reader(damaged).and_then(|reader| counts::faults(&reader)));
+    let faults = match faults {
+        Err(error) if is_damage(&error) => Vec::new(),
+        faults => faults?,
+    };
+    let mut wrong: BTreeSet<_> = faults.into_iter().map(|fault| fault.exporter).collect();
+    let mut impossible = connection
+        .prepare("SELECT exporter FROM temp.lost WHERE lost < 0 OR typeof(lost) <> 'integer'")?;
+    for exporter in impossible.query_map([], |row| row.get(0))? {
+        wrong.insert(exporter?);
+    }
+    Ok(wrong)
+}
+
+/// Begins the counts of an exporter again, with what is pending from the begin of the record that its cursor
+/// is in: rows may be delivered again. What was pending before is in the mark, which is a file of its own.
+fn restart_counts(
+    connection: &Connection,
+    exporter: &str,
+    mark: Option<&Mark>,
+) -> rusqlite::Result<()> {
+    log::warn!(exporter; "the counts of an exporter were damaged, and begin again");
+    connection.execute(
+        "UPDATE main.cursors SET replayed_items = 0, delivered = 0, dead_lettered = 0, filtered = 0,
+             next_row = 0, next_items = 0, start_items = (SELECT items FROM main.totals)
+         WHERE exporter = ?1",
+        [exporter],
+    )?;
+    connection.execute("DELETE FROM main.dropped WHERE exporter = ?1", [exporter])?;
+    connection.execute("DELETE FROM main.ahead WHERE exporter = ?1", [exporter])?;
+    let pending = counts::counts(connection, exporter)?.map_or(0, |counts| counts.pending);
+    let was_pending = mark.and_then(|mark| mark.pending.get(exporter)).copied();
+    let lost = was_pending
+        .unwrap_or(0)
+        .saturating_sub(u64::try_from(pending).unwrap_or(0));
+    connection.execute(
+        "UPDATE main.cursors SET start_items = start_items - ?2 - ?3 WHERE exporter = ?1",
+        params![exporter, pending, lost],
+    )?;
+    connection.execute(
+        "UPDATE temp.lost SET lost = ?2 WHERE exporter = ?1",
+        params![exporter, lost],
+    )?;
+    Ok(())
 }
 
 /// Copies records, the newest first, until one cannot be read. The result is their

@@ -339,6 +339,42 @@ async fn impossible_numbers_are_treated_as_damage() {
     }
 }
 
+#[tokio::test]
+async fn counts_that_do_not_add_up_are_damage_and_begin_again() {
+    let max = i64::MAX;
+    for damage in [
+        "UPDATE cursors SET delivered = 7000".to_owned(),
+        "UPDATE cursors SET delivered = 1".to_owned(),
+        "UPDATE cursors SET filtered = -1".to_owned(),
+        "UPDATE cursors SET start_items = 9".to_owned(),
+        "UPDATE cursors SET replayed_items = 5".to_owned(),
+        "UPDATE cursors SET next_items = 3".to_owned(),
+        format!("UPDATE cursors SET delivered = {max}, dead_lettered = {max}, filtered = {max}"),
+    ] {
+        let mut journal = TestJournal::new(limits());
+        journal.open_cursor("a", StartFrom::Now).await.unwrap();
+        let seq = journal.add(10).await;
+        let delivered = Commit::delivered(Position::after(seq), 10);
+        journal.commit("a", delivered).await.unwrap();
+        journal.add(5).await;
+        journal.journal = None;
+        let file = Connection::open(journal.path()).unwrap();
+        file.execute_batch(&damage).unwrap();
+        drop(file);
+        // The second time, they add up.
+        for _ in 0..2 {
+            journal.journal = None;
+            journal.reopen();
+            assert_eq!(journal.aside().len(), 1, "{damage}");
+            let counts = journal.of("a");
+            assert_eq!((counts.pending, counts.dropped()), (5, 0), "{damage}");
+            assert_eq!(counts.unaccounted(), 0, "{damage}");
+        }
+        let rest = Commit::delivered(Position::after(seq.next()), 5);
+        journal.commit("a", rest).await.unwrap();
+    }
+}
+
 /// Deletes a record, which has the same effect as one that cannot be read.
 pub(super) fn lose_record(path: &Path, seq: u64) {
     let file = Connection::open(path).unwrap();

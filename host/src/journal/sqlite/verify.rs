@@ -8,9 +8,10 @@ use delfin_plugin_api::{AlertBatch, Batch, Kind, PerformanceBatch};
 use rusqlite::Connection;
 
 use super::connection::JOURNAL;
+use super::counts::{self, CountFault};
 use super::groups::StoredGroup;
 use super::mark::{Mark, MarkFile};
-use super::{counts, numbering};
+use super::numbering;
 use crate::batch::{Seq, codec};
 use crate::sqlite::{DatabaseError, FailureKind, integrity};
 
@@ -180,13 +181,9 @@ impl JournalCheck {
                     "cursor of `{exporter}`: it is at {next_seq}, and the newest record is {head}"
                 ));
             }
-            let counts = counts::counts(connection, &exporter)?;
-            let unaccounted = counts.map_or(0, |counts| counts.unaccounted());
-            if unaccounted != 0 {
-                self.fault(format!(
-                    "cursor of `{exporter}`: {unaccounted} items are unaccounted for"
-                ));
-            }
+        }
+        for CountFault { exporter, reason } in counts::faults(connection)? {
+            self.fault(format!("cursor of `{exporter}`: {reason}"));
         }
         Ok(())
     }
