@@ -24,6 +24,9 @@ const PATH: &str = "/v1/dead-letters";
 #[derive(Deserialize)]
 struct DeadLetterList {
     dead_letters: Vec<DeadLetterRow>,
+    /// How many match. An older host does not say it.
+    #[serde(default)]
+    total: u64,
 }
 
 #[derive(Deserialize)]
@@ -71,16 +74,8 @@ fn list(
     if output.is_json() {
         return output.line(&response);
     }
-    let DeadLetterList { dead_letters } = client.parse(PATH, &response)?;
-    let items = dead_letters
-        .iter()
-        .map(|dead_letter| dead_letter.items)
-        .sum();
-    let summary = match dead_letters.len() {
-        0 => "no dead letters".to_owned(),
-        many => total(many as u64, items),
-    };
-    output.list(&table(&dead_letters), &summary)
+    let list: DeadLetterList = client.parse(PATH, &response)?;
+    output.list(&table(&list.dead_letters), &list.summary())
 }
 
 fn show(
@@ -155,6 +150,21 @@ fn in_portions(
         progress.set(done.letters);
     }
     Ok(done)
+}
+
+impl DeadLetterList {
+    fn summary(&self) -> String {
+        let listed = self.dead_letters.len() as u64;
+        let items = self.dead_letters.iter().map(|row| row.items).sum();
+        if listed < self.total {
+            let (all, items) = (counted(self.total, "dead letter"), counted(items, "item"));
+            return format!("{listed} of {all}, with {items} (`--limit N` lists more)");
+        }
+        match listed {
+            0 => "no dead letters".to_owned(),
+            many => total(many, items),
+        }
+    }
 }
 
 fn table(dead_letters: &[DeadLetterRow]) -> TextTable {

@@ -115,6 +115,9 @@ pub trait DeadLetterStore: Send + Sync {
     /// The matching dead letters, the oldest first, without their payloads.
     fn dead_letters(&self, which: &DeadLetterFilter) -> Result<Vec<StoredDeadLetter>, ReadError>;
 
+    /// How many dead letters match, without the limit.
+    fn count_dead_letters(&self, which: &DeadLetterFilter) -> Result<u64, ReadError>;
+
     /// One dead letter, with its payload.
     fn dead_letter(&self, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, ReadError>;
 

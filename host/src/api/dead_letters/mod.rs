@@ -47,6 +47,8 @@ struct DeadLetterPath {
 struct ListDeadLettersResponse {
     /// Performance first, then alerts; the oldest first in each.
     dead_letters: Vec<DeadLetterView>,
+    /// Number of dead letters that the query matches, of which `limit` are listed.
+    total: u64,
 }
 
 /// How much was replayed or purged, or would be.
@@ -92,8 +94,8 @@ async fn list_dead_letters(
     Query(query): Query<ListDeadLettersQuery>,
 ) -> Result<Json<ListDeadLettersResponse>, ApiError> {
     let selection = query.into_selection();
-    let dead_letters = blocking(move || list(&journals, &selection)).await??;
-    Ok(Json(ListDeadLettersResponse { dead_letters }))
+    let listed = blocking(move || list(&journals, &selection)).await??;
+    Ok(Json(listed))
 }
 
 /// Shows a dead letter with its content.
@@ -196,20 +198,23 @@ async fn act(
 fn list(
     journals: &BatchJournals,
     selection: &DeadLetterSelection,
-) -> Result<Vec<DeadLetterView>, ReadError> {
-    let mut views = Vec::new();
+) -> Result<ListDeadLettersResponse, ReadError> {
+    let (mut dead_letters, mut total) = (Vec::new(), 0);
     for kind in KINDS {
-        let limit = selection.limit.map(|limit| limit - views.len() as u64);
+        let limit = selection
+            .limit
+            .map(|limit| limit - dead_letters.len() as u64);
         if let Some(filter) = selection.filter(kind, limit) {
-            let stored = journals.of(kind).backend().dead_letters(&filter)?;
-            views.extend(
-                stored
-                    .into_iter()
-                    .map(|stored| DeadLetterView::new(kind, stored)),
-            );
+            let journal = journals.of(kind).backend();
+            total += journal.count_dead_letters(&filter)?;
+            let stored = journal.dead_letters(&filter)?.into_iter();
+            dead_letters.extend(stored.map(|stored| DeadLetterView::new(kind, stored)));
         }
     }
-    Ok(views)
+    Ok(ListDeadLettersResponse {
+        dead_letters,
+        total,
+    })
 }
 
 /// How much a replay or a purge would take.

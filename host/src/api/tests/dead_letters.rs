@@ -117,6 +117,9 @@ fn dead_letters_are_found_by_exporter_time_and_reason() {
         ids(&host, "?exporter=prometheus&limit=1"),
         ["performance-1"]
     );
+    let total = |query: &str| host.get(&format!("/v1/dead-letters{query}")).json()["total"].clone();
+    assert_eq!(total("?exporter=prometheus&limit=1"), 3);
+    assert_eq!(total("?reason=no%20such&limit=1"), 2);
     assert!(ids(&host, "?since=1h").is_empty());
     assert!(ids(&host, "?exporter=other").is_empty());
     for (query, message) in [

@@ -52,7 +52,15 @@ pub(super) fn export(
     if args.filter.limit.is_none() {
         let _ = write!(path, "limit={MAX_LISTED}");
     }
-    let DeadLetterList { dead_letters } = client.parse(PATH, &client.get(&path)?)?;
+    let DeadLetterList {
+        dead_letters,
+        total,
+    } = client.parse(PATH, &client.get(&path)?)?;
+    if args.filter.limit.is_none() && total > MAX_LISTED {
+        output.warn(&format!(
+            "exports the first {MAX_LISTED} of {total} dead letters (select the others with the filters)"
+        ));
+    }
     let mut rows = 0;
     let progress = ProgressReport::new(output, ProgressUnit::Items);
     progress.begin("exporting dead letters", dead_letters.len() as u64);

@@ -37,9 +37,20 @@ fn body_of(typed: &[&str]) -> Value {
 fn the_table_ends_with_a_summary() {
     insta::assert_snapshot!(printed(&["list"], DEAD_LETTERS));
     assert_eq!(
-        printed(&["list"], r#"{"dead_letters": []}"#),
+        printed(&["list"], r#"{"dead_letters": [], "total": 0}"#),
         "no dead letters\n"
     );
+}
+
+#[test]
+fn a_list_that_is_not_complete_says_how_many_there_are() {
+    let list = r#"{"total": 1234, "dead_letters": [
+        {"id": "alert-1", "exporter": "a", "items": 2, "outcome": "rejected", "attempts": 1, "reason": "r",
+         "last_tried_at": "2023-11-14T22:13:20.000Z", "replayed_at": null}
+    ]}"#;
+    let listed = printed(&["list", "--limit", "1"], list);
+    let summary = "1 of 1 234 dead letters, with 2 items (`--limit N` lists more)\n";
+    assert!(listed.ends_with(summary), "{listed}");
 }
 
 #[test]

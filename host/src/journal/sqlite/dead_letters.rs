@@ -67,6 +67,20 @@ pub(super) fn list(
         .collect()
 }
 
+/// How many dead letters match, without the limit.
+pub(super) fn count(connection: &Connection, which: &DeadLetterFilter) -> rusqlite::Result<u64> {
+    let all = DeadLetterFilter {
+        limit: None,
+        ..which.clone()
+    };
+    let filter = FilterParams::new(&all);
+    connection
+        .prepare_cached(&format!(
+            "SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE {MATCHES} LIMIT ?5)"
+        ))?
+        .query_row(filter.params(), |row| row.get(0))
+}
+
 /// One dead letter, with its payload.
 pub(super) fn get(
     connection: &Connection,

@@ -366,6 +366,10 @@ impl DeadLetterStore for SqliteJournal {
         self.query(|tx| dead_letters::list(tx, which))
     }
 
+    fn count_dead_letters(&self, which: &DeadLetterFilter) -> Result<u64, ReadError> {
+        self.query(|tx| dead_letters::count(tx, which))
+    }
+
     fn dead_letter(&self, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, ReadError> {
         self.query(|tx| dead_letters::get(tx, id))
     }
