@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use delfin_plugin_loader::{ManifestExporter, accept, inspect};
+use delfin_plugin_loader::{FileHashes, ManifestExporter, accept, inspect};
 
 use self::view::{PluginFileView, PluginListing};
 use super::{
@@ -17,7 +17,7 @@ use super::{
     output::Output,
     table::{Cell, TextTable, counted, grouped, printable},
 };
-use crate::config;
+use crate::config::{self, PluginFolders};
 
 mod view;
 
@@ -41,15 +41,17 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     match command {
         PluginsCommand::List => {
-            let folders = config::load_plugin_dirs(options.config.as_deref());
+            let folders = config::load_plugin_folders(options.config.as_deref());
             list(&folders.map_err(Error::configuration)?, output)
         }
         PluginsCommand::Inspect { file } => show(file, output),
     }
 }
 
-fn list(folders: &[PathBuf], output: &mut Output<'_>) -> Result<(), Error> {
-    let listing = PluginListing::of(folders);
+fn list(folders: &PluginFolders, output: &mut Output<'_>) -> Result<(), Error> {
+    // What the host remembers of files that it has read need not be read again.
+    let hashes = FileHashes::in_cache(&folders.plugin_cache_dir);
+    let listing = PluginListing::of(&folders.plugin_dirs, &hashes);
     if output.is_json() {
         return output.json(&listing);
     }

@@ -181,13 +181,23 @@ pub fn sample(plugin_dir: Option<&Path>, state_dir: Option<&Path>) -> String {
     known.flat_map(str::lines).map(line).collect()
 }
 
-/// Reads `plugin_dirs` only: other mistakes and missing secrets do not matter.
+/// Where plugins are.
+#[derive(Debug)]
+pub struct PluginFolders {
+    pub plugin_dirs: Vec<PathBuf>,
+    pub plugin_cache_dir: PathBuf,
+}
+
+/// Reads [`PluginFolders`] only: other mistakes and missing secrets do not matter.
 ///
 /// # Errors
 ///
-/// As [`load`], but only mistakes of this key.
-pub fn load_plugin_dirs(explicit: Option<&Path>) -> Result<Vec<PathBuf>, LoadError> {
-    load_part(explicit, take_plugin_dirs)
+/// As [`load`], but only mistakes of these keys.
+pub fn load_plugin_folders(explicit: Option<&Path>) -> Result<PluginFolders, LoadError> {
+    load_part(explicit, |root| {
+        let state_dir = take_state_dir(root);
+        take_plugin_folders(root, &state_dir)
+    })
 }
 
 /// Reads `[api]` and `state_dir` only: other mistakes and missing secrets do not matter.
@@ -329,9 +339,10 @@ fn read(mut root: Section<'_>) -> Config {
     let names = ExporterNames::read(&mut root);
     let state_dir = take_state_dir(&mut root);
     let has_tokens = || TokenFile::new(&state_dir).may_exist();
-    let plugin_dirs = take_plugin_dirs(&mut root);
-    let plugin_cache_dir =
-        take_path(&mut root, "plugin_cache_dir").unwrap_or_else(|| state_dir.join("plugin-cache"));
+    let PluginFolders {
+        plugin_dirs,
+        plugin_cache_dir,
+    } = take_plugin_folders(&mut root, &state_dir);
     let log = service::read_log(root.take_section("log"), &names);
     let api = api::read_api(root.take_section("api"), &state_dir, has_tokens);
     let metrics = metrics::read_metrics(
@@ -375,6 +386,15 @@ fn take_state_dir(root: &mut Section<'_>) -> PathBuf {
 
 fn take_path(root: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
     root.take_text(key).map(|text| text.value.into())
+}
+
+fn take_plugin_folders(root: &mut Section<'_>, state_dir: &Path) -> PluginFolders {
+    let plugin_dirs = take_plugin_dirs(root);
+    let cache_dir = take_path(root, "plugin_cache_dir");
+    PluginFolders {
+        plugin_dirs,
+        plugin_cache_dir: cache_dir.unwrap_or_else(|| state_dir.join("plugin-cache")),
+    }
 }
 
 fn take_plugin_dirs(root: &mut Section<'_>) -> Vec<PathBuf> {

@@ -77,7 +77,8 @@ fn a_file_that_is_not_a_plugin_is_listed_with_its_reason() {
         fs::write(folder.path().join(name), bytes).unwrap();
     }
     let absent = folder.path().join("absent");
-    let listing = PluginListing::of(&[folder.path().to_owned(), absent]);
+    let folders = [folder.path().to_owned(), absent];
+    let listing = PluginListing::of(&folders, &FileHashes::default());
     let reasons: Vec<_> = listing.refused.iter().map(|r| r.reason.as_str()).collect();
     assert_eq!(reasons.len(), 3, "{reasons:?}");
     for part in [

@@ -41,8 +41,8 @@ pub(super) struct RefusedFileView {
 }
 
 impl PluginListing {
-    pub(super) fn of(folders: &[PathBuf]) -> Self {
-        let (catalog, refused) = Catalog::scan(folders, &FileHashes::default());
+    pub(super) fn of(folders: &[PathBuf], hashes: &FileHashes) -> Self {
+        let (catalog, refused) = Catalog::scan(folders, hashes);
         let duplicates = catalog
             .exporters()
             .flat_map(|name| catalog.duplicates(name));
