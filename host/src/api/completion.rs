@@ -1,4 +1,4 @@
-//! Work that is done to its end, also when nobody waits for it any more.
+//! Work that is done to its end, also when its client is gone.
 
 use std::{
     pin::Pin,
