@@ -10,7 +10,7 @@ delfin_plugin_api::bench_main!();
 fn performance(bencher: Bencher<'_, '_>) {
     let mut lines = LineBuffer::default();
     bench::performance(bencher, |batch| {
-        lines.clear();
+        lines.clear(false);
         batch.encode(&[], &mut lines)
     });
 }

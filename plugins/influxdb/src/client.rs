@@ -1,10 +1,14 @@
 //! Writes lines to the server.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use delfin_plugin_api::{
     Failure, Host, Outcome,
     http::{BodyCompressor, Client},
+    log,
     workers::{BufferPool, Shard},
 };
 
@@ -18,6 +22,9 @@ pub(crate) struct InfluxClient {
     http: Client,
     config: Config,
     buffers: BufferPool<(LineBuffer, BodyCompressor)>,
+    /// Whether the server has refused line ends in text fields, which InfluxDB stores: VictoriaMetrics
+    /// and QuestDB do.
+    escapes_line_ends: AtomicBool,
 }
 
 impl InfluxClient {
@@ -29,6 +36,7 @@ impl InfluxClient {
             http: Client::new(&config.http)?,
             config,
             buffers: BufferPool::new(buffers),
+            escapes_line_ends: AtomicBool::new(false),
         })
     }
 
@@ -40,13 +48,21 @@ impl InfluxClient {
         deadline: Instant,
     ) -> Outcome {
         self.buffers.with(|(lines, compressor)| {
-            lines.clear();
+            lines.clear(self.escapes_line_ends.load(Ordering::Relaxed));
             let skipped = shard.batch.encode(&shard.parts, lines);
-            let outcome = if lines.is_empty() {
+            let mut outcome = if lines.is_empty() {
                 Ok(())
             } else {
                 self.post(lines, B::PRECISION, compressor, deadline)
             };
+            if matches!(outcome, Err(Failure::Rejected { .. })) && lines.has_line_end() {
+                lines.clear(true);
+                shard.batch.encode(&shard.parts, lines);
+                if self.post(lines, B::PRECISION, compressor, deadline).is_ok() {
+                    self.escape_line_ends();
+                    outcome = Ok(());
+                }
+            }
             match &outcome {
                 // Counted after delivery: a retry encodes the same rows again.
                 Ok(()) | Err(Failure::Partial { .. }) => skipped.count(host),
@@ -54,6 +70,13 @@ impl InfluxClient {
             }
             outcome
         })
+    }
+
+    /// From now on, as the server refused a line end and took it escaped.
+    fn escape_line_ends(&self) {
+        if !self.escapes_line_ends.swap(true, Ordering::Relaxed) {
+            log::info!("the server refuses line ends in texts: they are written as `\\n`");
+        }
     }
 
     /// Posts lines whose times have this precision.

@@ -18,11 +18,13 @@ mod postgres;
 mod prometheus;
 mod pyarrow;
 mod python_client;
+mod questdb;
 mod redis;
 mod rsyslog;
 mod smtp;
 mod snmptrapd;
 mod versitygw;
+mod victoria_metrics;
 mod zabbix;
 
 use std::{
@@ -51,11 +53,13 @@ pub use self::{
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
     pyarrow::read_parquet,
     python_client::PythonClient,
+    questdb::QuestDb,
     redis::Redis,
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
     smtp::SmtpServer,
     snmptrapd::{SnmpNotification, Snmptrapd},
     versitygw::S3Server,
+    victoria_metrics::VictoriaMetrics,
     zabbix::{Zabbix, ZabbixTls},
 };
 use crate::PATIENCE;

@@ -30,15 +30,21 @@ pub struct LineBuffer {
     lines: usize,
     /// For each row the number of lines up to its end.
     row_ends: Vec<usize>,
+    /// Whether a line end in a text field becomes `\n`.
+    escapes_line_ends: bool,
+    /// Whether a text field has a line end that is not escaped.
+    has_line_end: bool,
 }
 
 impl LineBuffer {
-    /// Removes all lines.
-    pub fn clear(&mut self) {
+    /// Removes all lines. The next ones have line ends in text fields as they are, or escaped.
+    pub fn clear(&mut self, escapes_line_ends: bool) {
         self.text.clear();
         self.text.shrink_to(BUFFER_BYTES);
         self.lines = 0;
         self.row_ends.clear();
+        self.escapes_line_ends = escapes_line_ends;
+        self.has_line_end = false;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -47,6 +53,11 @@ impl LineBuffer {
 
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// Whether a text field has a line end that is not escaped.
+    pub(crate) fn has_line_end(&self) -> bool {
+        self.has_line_end
     }
 
     /// The row of a line, both from 0. A line end in a text field is part of its line.

@@ -76,10 +76,14 @@ pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str) {
 pub(super) fn push_quoted(lines: &mut LineBuffer, text: &str) {
     lines.text.push(b'"');
     for &byte in text.as_bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            lines.text.push(b'\\');
+        match byte {
+            b'\n' if lines.escapes_line_ends => lines.text.extend_from_slice(b"\\\\n"),
+            b'"' | b'\\' => lines.text.extend_from_slice(&[b'\\', byte]),
+            _ => {
+                lines.has_line_end |= byte == b'\n';
+                lines.text.push(byte);
+            }
         }
-        lines.text.push(byte);
     }
     lines.text.push(b'"');
 }

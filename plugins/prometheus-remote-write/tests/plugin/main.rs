@@ -1,7 +1,7 @@
 //! The built library: the conformance suite, the requests and the outcomes that responses
-//! become, and two versions of a real Prometheus.
+//! become, two versions of a real Prometheus, and VictoriaMetrics.
 //!
-//! `make setup` brings both versions. Where one is missing, its tests fail in CI and print that
+//! `make setup` brings them. Where one is missing, its tests fail in CI and print that
 //! they are skipped elsewhere.
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 
 mod prometheus;
 mod requests;
+mod victoria_metrics;
 
 use delfin_plugin_api::testkit::{TestReceiver, TestResponse, conformance};
 use serde_json::json;
