@@ -6,6 +6,7 @@ mod cycles;
 mod floor;
 mod names;
 mod sources;
+mod systems;
 mod words;
 
 use std::{
