@@ -56,15 +56,17 @@ impl DatagramSocket {
     ///
     /// The socket cannot be read.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
-        use io::ErrorKind::{ConnectionRefused, Interrupted, TimedOut, WouldBlock};
+        use io::ErrorKind::{
+            ConnectionRefused, ConnectionReset, Interrupted, TimedOut, WouldBlock,
+        };
 
         match self.socket.recv_from(buffer) {
             Ok(received) => Ok(Some(received)),
-            // Refused: an answer did not reach its receiver.
+            // Refused, or reset on Windows: an answer did not reach its receiver.
             Err(error)
                 if matches!(
                     error.kind(),
-                    WouldBlock | TimedOut | Interrupted | ConnectionRefused
+                    WouldBlock | TimedOut | Interrupted | ConnectionRefused | ConnectionReset
                 ) =>
             {
                 Ok(None)
