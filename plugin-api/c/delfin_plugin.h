@@ -306,7 +306,9 @@ typedef struct delfin_plugin {
                                void *data);
 } delfin_plugin;
 
-#if defined(__GNUC__)
+#if defined(_WIN32)
+#define DELFIN_EXPORT __declspec(dllexport)
+#elif defined(__GNUC__)
 #define DELFIN_EXPORT __attribute__((visibility("default")))
 #else
 #define DELFIN_EXPORT

@@ -49,7 +49,7 @@ const C_FILES: TemplateFiles = &[
     ("exporter.c", include_str!("c/exporter.c.in")),
     ("Makefile", include_str!("c/Makefile.in")),
     ("README.md", include_str!("c/README.md.in")),
-    (".gitignore", "*.so\n"),
+    (".gitignore", "/@library@\n"),
 ];
 
 const GO_FILES: TemplateFiles = &[
@@ -58,7 +58,7 @@ const GO_FILES: TemplateFiles = &[
     ("go.mod", include_str!("go/go.mod.in")),
     ("Makefile", include_str!("go/Makefile.in")),
     ("README.md", include_str!("c/README.md.in")),
-    (".gitignore", "*.so\n"),
+    (".gitignore", "/@library@\n"),
 ];
 
 const RUST_NEXT_STEPS: &str = include_str!("rust/next-steps.in");
@@ -136,7 +136,7 @@ impl ProjectTemplate {
                 format!("{DLL_PREFIX}{name}{DLL_SUFFIX}")
             }
             Language::Python => format!("{}.plugin", self.folder),
-            Language::C | Language::Go => format!("{}.so", self.folder),
+            Language::C | Language::Go => format!("{}{DLL_SUFFIX}", self.folder),
         }
     }
 
