@@ -1,7 +1,7 @@
 //! `init`: writes a configuration for production.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -9,7 +9,7 @@ use std::{
 use super::{error::Error, output::Output};
 use crate::{
     config,
-    platform::{FileReaders, OpenRestricted},
+    platform::{FileReaders, OpenRestricted, create_folders},
 };
 
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), InitError> {
         },
     };
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
+        create_folders(folder, FileReaders::Group).map_err(failed)?;
     }
     let file = OpenOptions::new()
         .write(true)
@@ -82,6 +82,8 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), InitError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

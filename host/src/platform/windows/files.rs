@@ -4,7 +4,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io,
     os::windows::{
         ffi::OsStrExt,
@@ -101,12 +101,9 @@ pub(crate) const fn mode_of(_: &Metadata) -> u32 {
     0o600
 }
 
-/// Creates a folder in an existing one.
-pub(crate) fn create_folder(path: &Path, readers: FileReaders) -> io::Result<()> {
-    match readers {
-        FileReaders::Owner => create_private_folder(path),
-        FileReaders::Group => fs::create_dir(path),
-    }
+/// Creates a folder in an existing one. A user has no group that is meant for this.
+pub(crate) fn create_folder(path: &Path, _: FileReaders) -> io::Result<()> {
+    create_private_folder(path)
 }
 
 /// Creates a folder, and those above it, if they do not exist.
