@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, AuditRecord},
-    config::{self, Loaded},
+    config::{self, Loaded, LogConfig, LogFileConfig},
     host::Host,
     journal::Journal,
     logging,
@@ -50,12 +50,29 @@ pub(super) fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     keep_files_private();
+    // Before anything can fail: some managers wait for this, and want to know with which exit code the host ends.
+    let manager = Arc::new(ServiceManager::of_process());
+    let result = run_managed(options, args, output, &manager);
+    let exit = result.as_ref().err().map_or(Exit::Ok, Error::exit);
+    // A host that ends without a report is started again. A wrong configuration stays wrong.
+    if matches!(exit, Exit::Ok | Exit::Configuration) {
+        manager.stopped(exit.code());
+    }
+    result
+}
+
+fn run_managed(
+    options: &GlobalOptions,
+    args: &RunArgs,
+    output: &mut Output<'_>,
+    manager: &Arc<ServiceManager>,
+) -> Result<(), Error> {
     let loaded = options.load_config()?;
     let Loaded { config, source, .. } = &loaded;
     if args.strict {
         check_all(config, ExporterCheck::Start, output)?;
     }
-    logging::start(&config.log);
+    start_log(&config.log, manager);
     let version = env!("CARGO_PKG_VERSION");
     log::info!(version = version, config:% = source; "delfin-host starts");
     for warning in &config.warnings {
@@ -64,16 +81,23 @@ pub(super) fn run(
     let runtime = tokio::runtime::Runtime::new().map_err(Error::failed)?;
     end_process_on_panic();
     adopt_orphans();
-    // Not on the main thread, which must not start a process.
-    let manager = Arc::new(ServiceManager::of_process());
     let file = options.config.clone();
-    let served = runtime.spawn(serve(loaded, file, Arc::clone(&manager)));
+    // Not on the main thread, which must not start a process.
+    let served = runtime.spawn(serve(loaded, file, Arc::clone(manager)));
     let result = runtime.block_on(served).map_err(Error::failed).flatten();
     end_all_processes();
     runtime.shutdown_timeout(EXIT_TIMEOUT);
     logging::flush();
-    manager.stopped(result.is_err());
     result
+}
+
+/// Starts the log. The log of a service that has no standard error has a file of its own.
+fn start_log(config: &LogConfig, manager: &ServiceManager) {
+    let of_manager = || manager.log_file().map(LogFileConfig::at);
+    logging::start(&LogConfig {
+        file: config.file.clone().or_else(of_manager),
+        ..config.clone()
+    });
 }
 
 async fn serve(

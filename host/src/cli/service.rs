@@ -22,12 +22,20 @@ pub enum ServiceCommand {
 /// Why the service was not installed or removed.
 #[derive(Debug, thiserror::Error)]
 enum ServiceCommandError {
-    #[error("cannot change the service (it needs the rights of an administrator)")]
-    Refused(#[source] io::Error),
+    #[error("cannot change the service `delfin-host` (run this command as an administrator)")]
+    Denied(#[source] io::Error),
+    #[error(
+        "the service `delfin-host` is installed already (remove it with `delfin-host service uninstall`)"
+    )]
+    Installed,
+    #[error(
+        "the service `delfin-host` is not installed (install it with `delfin-host service install`)"
+    )]
+    NotInstalled,
+    #[error("cannot change the service `delfin-host`")]
+    Failed(#[source] io::Error),
     #[error("the host has no configuration file (write one with `delfin-host init`)")]
     Embedded,
-    #[error("a service has no standard error, and the log would be lost (set `log.file` in `{}`)", path.display())]
-    NoLogFile { path: PathBuf },
 }
 
 pub(super) fn run(
@@ -37,11 +45,11 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     let done = match command {
         ServiceCommand::Install => {
-            install_service(&configuration(options)?).map_err(refused)?;
+            install_service(&configuration(options)?).map_err(failed)?;
             "installed"
         }
         ServiceCommand::Uninstall => {
-            uninstall_service().map_err(refused)?;
+            uninstall_service().map_err(failed)?;
             "uninstalled"
         }
     };
@@ -51,8 +59,13 @@ pub(super) fn run(
     output.line(&format!("{done} the service `delfin-host`"))
 }
 
-fn refused(error: io::Error) -> Error {
-    Error::failed(ServiceCommandError::Refused(error))
+fn failed(error: io::Error) -> Error {
+    Error::failed(match error.kind() {
+        io::ErrorKind::PermissionDenied => ServiceCommandError::Denied(error),
+        io::ErrorKind::AlreadyExists => ServiceCommandError::Installed,
+        io::ErrorKind::NotFound => ServiceCommandError::NotInstalled,
+        _ => ServiceCommandError::Failed(error),
+    })
 }
 
 /// The path of the configuration that the service uses.
@@ -61,9 +74,5 @@ fn configuration(options: &GlobalOptions) -> Result<PathBuf, Error> {
     let Some(path) = loaded.source.path() else {
         return Err(Error::failed(ServiceCommandError::Embedded));
     };
-    let path = absolute(path).map_err(Error::failed)?;
-    if loaded.config.log.file.is_none() {
-        return Err(Error::failed(ServiceCommandError::NoLogFile { path }));
-    }
-    Ok(path)
+    absolute(path).map_err(Error::failed)
 }

@@ -45,6 +45,21 @@ pub struct LogFileConfig {
     pub count: u64,
 }
 
+impl LogFileConfig {
+    const MAX_BYTES: u64 = 64 * MIB;
+    const COUNT: u64 = 5;
+
+    /// A file with the defaults of rotation.
+    #[must_use]
+    pub const fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            max_bytes: Self::MAX_BYTES,
+            count: Self::COUNT,
+        }
+    }
+}
+
 /// The form of a log record, which is one line in each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -206,8 +221,8 @@ const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", Log
 
 fn read_log_file(section: &mut Section<'_>) -> Option<LogFileConfig> {
     let path = section.take_text("file").map(|text| text.value.into());
-    let max_bytes = section.take_size("file_max_bytes", 4096, 64 << 20);
-    let count = section.take_count("file_count", 1, 5);
+    let max_bytes = section.take_size("file_max_bytes", 4096, LogFileConfig::MAX_BYTES);
+    let count = section.take_count("file_count", 1, LogFileConfig::COUNT);
     path.map(|path| LogFileConfig {
         path,
         max_bytes,

@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io,
     os::{
         fd::AsFd,
@@ -30,10 +30,10 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 /// By this variable, systemd says which stream of a service goes to the journal: device and inode.
 const STREAM: &str = "JOURNAL_STREAM";
 
-/// The connection to the manager.
+/// Where the manager listens.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceManager {
-    socket: Option<UnixDatagram>,
+    address: Option<OsString>,
     /// How long the manager waits for a sign of life before it ends the host.
     watchdog: Option<Duration>,
 }
@@ -41,19 +41,15 @@ pub(crate) struct ServiceManager {
 impl ServiceManager {
     /// The manager that has started this process, if any.
     pub(crate) fn of_process() -> Self {
-        let Some(address) = env::var_os("NOTIFY_SOCKET") else {
-            return Self::default();
-        };
-        match connect(&address) {
-            Ok(socket) => Self {
-                socket: Some(socket),
-                watchdog: watchdog(),
-            },
-            Err(error) => {
-                log::warn!(address:?; "cannot notify the service manager: {error}");
-                Self::default()
-            }
-        }
+        let address = env::var_os("NOTIFY_SOCKET");
+        let watchdog = address.as_ref().and_then(|_| watchdog());
+        Self { address, watchdog }
+    }
+
+    /// `None`: the manager keeps what is written to standard error.
+    #[expect(clippy::unused_self, reason = "as on systems whose manager does not")]
+    pub(crate) const fn log_file(&self) -> Option<PathBuf> {
+        None
     }
 
     /// The host works.
@@ -74,9 +70,9 @@ impl ServiceManager {
         self.send(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={micros}"));
     }
 
-    /// The process ends now. Nothing: the manager sees that.
+    /// The process ends now, with this exit code. Nothing: the manager sees that.
     #[expect(clippy::unused_self, reason = "as on systems that want to know")]
-    pub(crate) const fn stopped(&self, _: bool) {}
+    pub(crate) const fn stopped(&self, _: u8) {}
 
     /// Tells the watchdog that the host works, each time that `works` completes. Never
     /// returns if there is a watchdog.
@@ -90,21 +86,20 @@ impl ServiceManager {
     }
 
     fn send(&self, state: &str) {
-        let Some(socket) = &self.socket else { return };
-        if let Err(error) = socket.send(state.as_bytes()) {
-            log::warn!(state; "cannot notify the service manager: {error}");
+        let Some(address) = &self.address else { return };
+        if let Err(error) = notify(address, state) {
+            log::warn!(address:?, state; "cannot notify the service manager: {error}");
         }
     }
 }
 
-fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
+fn notify(address: &OsStr, state: &str) -> io::Result<()> {
     let address = match address.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(address)?,
     };
     let socket = UnixDatagram::unbound()?;
-    socket.connect_addr(&address)?;
-    Ok(socket)
+    socket.send_to_addr(state.as_bytes(), &address).map(drop)
 }
 
 /// The timeout of the watchdog, if it is meant for this process.

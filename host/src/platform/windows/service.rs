@@ -6,7 +6,7 @@ use std::{
     env,
     ffi::OsString,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -24,6 +24,9 @@ use windows_service::{
     service_dispatcher,
     service_manager::{ServiceManager as Services, ServiceManagerAccess},
 };
+use windows_sys::Win32::Foundation::{ERROR_SERVICE_DOES_NOT_EXIST, ERROR_SERVICE_EXISTS};
+
+use super::paths::configuration_folder;
 
 const NAME: &str = "delfin-host";
 
@@ -33,9 +36,6 @@ const SLACK: Duration = Duration::from_secs(30);
 /// After a crash, the manager starts the host again after this time. It forgets crashes after a day.
 const RESTART_DELAY: Duration = Duration::from_secs(5);
 const FORGET_CRASHES: Duration = Duration::from_hours(24);
-
-/// The exit code of a host that has failed.
-const FAILED: u32 = 1;
 
 /// The manager wants the host to stop.
 static STOP: Notify = Notify::const_new();
@@ -71,6 +71,12 @@ impl ServiceManager {
         }
     }
 
+    /// The file of the log, if the configuration names none. `None`: no manager has started this process, so
+    /// that it has a standard error.
+    pub(crate) fn log_file(&self) -> Option<PathBuf> {
+        self.status.map(|_| configuration_folder().join("host.log"))
+    }
+
     /// The host works.
     pub(crate) fn ready(&self) {
         self.report(ServiceState::Running, Duration::ZERO, 0);
@@ -85,9 +91,8 @@ impl ServiceManager {
         self.report(ServiceState::StopPending, drain_timeout + SLACK, 0);
     }
 
-    /// The process ends now.
-    pub(crate) fn stopped(&self, has_failed: bool) {
-        let code = if has_failed { FAILED } else { 0 };
+    /// The process ends now, with this exit code. Without this report, the manager starts it again.
+    pub(crate) fn stopped(&self, code: u8) {
         self.report(ServiceState::Stopped, Duration::ZERO, code);
     }
 
@@ -95,7 +100,7 @@ impl ServiceManager {
     #[expect(clippy::unused_self, reason = "as on systems with a watchdog")]
     pub(crate) async fn keep_alive<F: Future<Output = ()>>(&self, _: impl Fn() -> F) {}
 
-    fn report(&self, state: ServiceState, wait: Duration, code: u32) {
+    fn report(&self, state: ServiceState, wait: Duration, code: u8) {
         let Some(manager) = self.status else { return };
         if let Err(error) = manager.set_service_status(status(state, wait, code)) {
             log::warn!(state:?; "cannot notify the service manager: {error}");
@@ -103,7 +108,7 @@ impl ServiceManager {
     }
 }
 
-fn status(state: ServiceState, wait: Duration, code: u32) -> ServiceStatus {
+fn status(state: ServiceState, wait: Duration, code: u8) -> ServiceStatus {
     let accepted = match state {
         ServiceState::Running => ServiceControlAccept::STOP | ServiceControlAccept::SHUTDOWN,
         _ => ServiceControlAccept::empty(),
@@ -114,7 +119,7 @@ fn status(state: ServiceState, wait: Duration, code: u32) -> ServiceStatus {
         controls_accepted: accepted,
         exit_code: match code {
             0 => ServiceExitCode::NO_ERROR,
-            code => ServiceExitCode::ServiceSpecific(code),
+            code => ServiceExitCode::ServiceSpecific(code.into()),
         },
         checkpoint: 0,
         // The manager takes at most so many milliseconds.
@@ -156,7 +161,8 @@ pub(super) async fn stop_requested() {
 ///
 /// # Errors
 ///
-/// Those of the manager: only administrators can install a service.
+/// `PermissionDenied`: this user is no administrator. `AlreadyExists`: it is installed already. Others are those of
+/// the manager.
 pub(crate) fn install_service(configuration: &Path) -> io::Result<()> {
     let info = ServiceInfo {
         name: NAME.into(),
@@ -191,7 +197,7 @@ pub(crate) fn install_service(configuration: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// As [`install_service`], or it is not installed.
+/// As [`install_service`]; `NotFound`: it is not installed.
 pub(crate) fn uninstall_service() -> io::Result<()> {
     let manager = Services::local_computer(None::<&str>, ServiceManagerAccess::CONNECT);
     let access = ServiceAccess::STOP | ServiceAccess::DELETE;
@@ -204,9 +210,13 @@ pub(crate) fn uninstall_service() -> io::Result<()> {
 }
 
 fn system(error: windows_service::Error) -> io::Error {
-    match error {
-        windows_service::Error::Winapi(error) => error,
-        other => io::Error::other(other),
+    let windows_service::Error::Winapi(error) = error else {
+        return io::Error::other(error);
+    };
+    match error.raw_os_error().map(i32::cast_unsigned) {
+        Some(ERROR_SERVICE_EXISTS) => io::ErrorKind::AlreadyExists.into(),
+        Some(ERROR_SERVICE_DOES_NOT_EXIST) => io::ErrorKind::NotFound.into(),
+        _ => error,
     }
 }
 
