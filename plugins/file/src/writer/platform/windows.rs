@@ -15,8 +15,8 @@ use std::{
 use windows_sys::Win32::{
     Foundation::ERROR_LOCK_VIOLATION,
     Storage::FileSystem::{
-        BY_HANDLE_FILE_INFORMATION, FILE_FLAG_OPEN_REPARSE_POINT, GetFileInformationByHandle,
-        LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
+        BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+        GetFileInformationByHandle, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
     },
     System::IO::{OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0},
 };
@@ -24,10 +24,13 @@ use windows_sys::Win32::{
 /// The byte that is locked: behind every content, because nothing can read or write a locked byte.
 const LOCKED_HIGH: u32 = 0x7fff_ffff;
 
-/// Unknown before a file is created there.
-#[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
-pub(in crate::writer) const fn check_writable(_: &Path) -> io::Result<()> {
-    Ok(())
+/// Whether this process may write a file, or create files in a folder.
+pub(in crate::writer) fn check_writable(path: &Path) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
+        .open(path)
+        .map(drop)
 }
 
 /// Opens a file for reading and writing: one that is opened for appending cannot be truncated.
