@@ -72,7 +72,7 @@ fn run_managed(
     if args.strict {
         check_all(config, ExporterCheck::Start, output)?;
     }
-    start_log(&config.log, manager);
+    start_log(&config.log, source.path().filter(|_| !manager.has_stderr()));
     let version = env!("CARGO_PKG_VERSION");
     log::info!(version = version, config:% = source; "delfin-host starts");
     for warning in &config.warnings {
@@ -91,11 +91,11 @@ fn run_managed(
     result
 }
 
-/// Starts the log. The log of a service that has no standard error has a file of its own.
-fn start_log(config: &LogConfig, manager: &ServiceManager) {
-    let of_manager = || manager.log_file().map(LogFileConfig::at);
+/// Starts the log. Without standard error and without a file of its own, it goes to a file next to the configuration.
+fn start_log(config: &LogConfig, next_to: Option<&Path>) {
+    let own = || next_to.map(|path| LogFileConfig::at(path.with_file_name("host.log")));
     logging::start(&LogConfig {
-        file: config.file.clone().or_else(of_manager),
+        file: config.file.clone().or_else(own),
         ..config.clone()
     });
 }

@@ -46,10 +46,13 @@ impl ServiceManager {
         Self { address, watchdog }
     }
 
-    /// `None`: the manager keeps what is written to standard error.
-    #[expect(clippy::unused_self, reason = "as on systems whose manager does not")]
-    pub(crate) const fn log_file(&self) -> Option<PathBuf> {
-        None
+    /// Whether someone gets what this process writes to standard error.
+    #[expect(
+        clippy::unused_self,
+        reason = "as on systems whose manager does not keep it"
+    )]
+    pub(crate) const fn has_stderr(&self) -> bool {
+        true
     }
 
     /// The host works.

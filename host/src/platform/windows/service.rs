@@ -6,7 +6,7 @@ use std::{
     env,
     ffi::OsString,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -25,8 +25,6 @@ use windows_service::{
     service_manager::{ServiceManager as Services, ServiceManagerAccess},
 };
 use windows_sys::Win32::Foundation::{ERROR_SERVICE_DOES_NOT_EXIST, ERROR_SERVICE_EXISTS};
-
-use super::paths::configuration_folder;
 
 const NAME: &str = "delfin-host";
 
@@ -71,10 +69,9 @@ impl ServiceManager {
         }
     }
 
-    /// The file of the log, if the configuration names none. `None`: no manager has started this process, so
-    /// that it has a standard error.
-    pub(crate) fn log_file(&self) -> Option<PathBuf> {
-        self.status.map(|_| configuration_folder().join("host.log"))
+    /// Whether someone gets what this process writes to standard error: a service has none.
+    pub(crate) const fn has_stderr(&self) -> bool {
+        self.status.is_none()
     }
 
     /// The host works.
