@@ -83,6 +83,7 @@ soak: windows ## Run the randomized tests at length: SOAK=20 times as many round
 windows: ## Build the host and the plugins for Windows, and test them with Wine (as root on Debian)
 	scripts/windows setup
 	scripts/windows build
+	scripts/windows archive
 	scripts/windows test
 
 # Each plugin by itself: Cargo optimises a library at link time only if it is a cdylib and nothing

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use delfin_tests::{Host, Setup, soak};
+use delfin_tests::{Host, Setup, process_timeout, soak};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -138,8 +138,7 @@ fn arrived(setup: &Setup) -> BTreeSet<String> {
 
 #[test]
 fn every_acknowledged_batch_arrives_although_the_host_is_killed_repeatedly() {
-    // A process has to start within this time.
-    prove("process", "1s");
+    prove("process", process_timeout("1s"));
 }
 
 #[test]

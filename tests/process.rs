@@ -1,7 +1,7 @@
 //! An exporter in a process of its own: what its plugin does reaches neither the host nor
 //! another exporter, and loses nothing.
 
-use delfin_tests::{Host, Setup};
+use delfin_tests::{Host, Setup, process_timeout};
 use serde_json::{Value, json};
 
 const SCRIPTED: &str = "PerformanceExporterScripted";
@@ -14,7 +14,7 @@ isolation = "thread"
 path = "@/out.jsonl"
 [exporter.PerformanceExporterScripted]
 isolation = "process"
-timeout = "2s"
+timeout = "TIMEOUT"
 [exporter.PerformanceExporterScripted.limits]
 memory = "256MiB"
 [exporter.PerformanceExporterScripted.retry]
@@ -27,7 +27,8 @@ rows = "@/rows"
 "#;
 
 fn two() -> Setup {
-    Setup::new(&["file", "scripted"], TWO)
+    let config = TWO.replace("TIMEOUT", process_timeout("2s"));
+    Setup::new(&["file", "scripted"], &config)
 }
 
 /// A batch with a series of one point for each name.
@@ -389,10 +390,9 @@ fn a_call_that_returns_when_it_is_cancelled_keeps_its_process() {
     setup.write("script", "until-cancelled");
     let host = setup.start();
     ingest(&host, &["iops"]);
-    wait_for_error(&host, "the call was cancelled");
-    let before = children(host.pid());
+    let before = wait_for_error(&host, "the call was cancelled");
     setup.write("script", "deliver");
     host.wait_for_delivered(SCRIPTED, 1);
-    assert_eq!(children(host.pid()), before);
+    assert_eq!(host.exporter(SCRIPTED)["pid"], before["pid"]);
     stop(host);
 }

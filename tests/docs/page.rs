@@ -108,7 +108,7 @@ fn begin(line: usize, info: &str) -> Block {
         Some("text") => Kind::Output,
         Some("toml") => Kind::Configuration,
         Some("json") => Kind::Json,
-        Some("c" | "ini" | "python" | "rust" | "sql" | "yaml") => Kind::Code,
+        Some("c" | "ini" | "powershell" | "python" | "rust" | "sql" | "yaml") => Kind::Code,
         other => panic!(
             "line {line}: unknown language {other:?} (write sh, console, text, toml, json, …)"
         ),

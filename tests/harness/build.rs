@@ -72,6 +72,12 @@ pub fn runs_windows() -> bool {
     WINDOWS.is_some()
 }
 
+/// A timeout for an exporter in a process, which has to start in this time. To start a process with Wine takes longer.
+#[must_use]
+pub fn process_timeout(usual: &'static str) -> &'static str {
+    if runs_windows() { "20s" } else { usual }
+}
+
 /// The library of a plugin: `array`, `example`, `file`, `prometheus`, `prometheus_remote_write`, `scrape`,
 /// `scripted`, `webhook`.
 #[must_use]
