@@ -1,17 +1,15 @@
 //! The files of payloads that the process has mapped, kept for later payloads in the same files.
 //!
-//! Promises: what is kept has a bounded number of files and of bytes. A mapping that rows point into lives as
-//! long as they do.
+//! Promises: a bounded number of mappings is kept. A mapping that rows point into lives as long as
+//! they do.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use delfin_plugin_protocol::{Mapping, SharedError, SharedFile, map_file};
 
-/// How many files are kept, and how many bytes of them. With a backlog, the host uses about 8 MiB of them in turn;
-/// with fewer here than there, each payload would be in a file that was just unmapped.
-const MAX_KEPT: usize = 64;
-const MAX_KEPT_BYTES: usize = 32 << 20;
+/// How many files are kept: the host uses few of them in turn.
+const MAX_KEPT: usize = 8;
 
 /// Mapped files; that of the last payload is the last one.
 #[derive(Default)]
@@ -46,18 +44,12 @@ impl KeptMappings {
                 mapping: Arc::new(map_file(descriptor)?),
             },
         };
-        let content = Bytes::from_owner(MappedBytes(Arc::clone(&file.mapping)));
-        self.files.push_back(file);
-        while self.files.len() > MAX_KEPT || (self.bytes() > MAX_KEPT_BYTES && self.files.len() > 1)
-        {
+        if self.files.len() == MAX_KEPT {
             self.files.pop_front();
         }
+        let content = Bytes::from_owner(MappedBytes(Arc::clone(&file.mapping)));
+        self.files.push_back(file);
         Ok(content)
-    }
-
-    fn bytes(&self) -> usize {
-        let mapped = self.files.iter().map(|file| (*file.mapping).as_ref().len());
-        mapped.sum()
     }
 
     /// Whether rows of the last payload are still there.
@@ -111,16 +103,13 @@ mod tests {
         let first = payload(&files, "first");
         let kept = read(&mut mappings, &first);
         assert!(mappings.is_in_use());
-        let large = "x".repeat(MAX_KEPT_BYTES / 4);
-        for (text, times, most) in [("other", MAX_KEPT + 1, MAX_KEPT), (&large, 6, 4)] {
-            for _ in 0..times {
-                let other = payload(&files, text);
-                drop(read(&mut mappings, &other));
-                assert!(!mappings.is_in_use());
-                other.retain();
-            }
-            assert_eq!(mappings.files.len(), most);
+        for _ in 0..=MAX_KEPT {
+            let other = payload(&files, "other");
+            drop(read(&mut mappings, &other));
+            assert!(!mappings.is_in_use());
+            other.retain();
         }
+        assert_eq!(mappings.files.len(), MAX_KEPT);
         assert_eq!(kept, "first");
     }
 }
