@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
 };
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::{
     Body, Timeout,
@@ -16,7 +17,7 @@ use ureq::{
 };
 
 use super::ErrorKind;
-use crate::{Failure, redact::Redactor, text::excerpt, tls, unreachable};
+use crate::{Failure, Outcome, redact::Redactor, text::excerpt, tls, unreachable};
 
 /// The number of characters of a body that a message shows.
 const MAX_TEXT_CHARS: usize = 500;
@@ -140,6 +141,12 @@ impl Response {
         serde_json::from_slice(&self.body).is_ok_and(|json| reports_error(&json))
     }
 
+    /// The body as JSON; `None` if it is something else, or not complete.
+    #[must_use]
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(self.body()?).ok()
+    }
+
     /// The body; `None` if it is longer than the request's `max_response`, or cut off.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
@@ -194,6 +201,49 @@ impl Response {
             self.header(RETRY_AFTER.as_str()),
             self.message(receiver),
         )
+    }
+
+    /// The failure of a response that `product` does not send, but another server, or a proxy that
+    /// asks for a sign-in.
+    #[must_use]
+    pub fn foreign(&self, receiver: &str, product: &str) -> Failure {
+        Failure::misconfigured(self.foreign_message(receiver, product))
+    }
+
+    /// The same for a response to `health` that `product` may send after all: `check` fails, but
+    /// rows are not held back.
+    #[must_use]
+    pub fn foreign_health(&self, receiver: &str, product: &str) -> Failure {
+        Failure::rejected(self.foreign_message(receiver, product))
+    }
+
+    fn foreign_message(&self, receiver: &str, product: &str) -> String {
+        let page = if self.is_web_page() {
+            "a web page, "
+        } else {
+            ""
+        };
+        format!(
+            "{} ({page}not a response of {product}: check the URL, and whether a proxy asks for a \
+             sign-in)",
+            self.message(receiver)
+        )
+    }
+
+    /// What the response to `OPTIONS` says of `product`'s health.
+    ///
+    /// Many receivers do not support `OPTIONS`. So only a response about the credentials, one of a
+    /// gateway, and a web page in place of the receiver are failures.
+    ///
+    /// # Errors
+    ///
+    /// The receiver does not answer, or refuses the credentials.
+    pub fn of_options(&self, receiver: &str, product: &str) -> Outcome {
+        match self.status {
+            401 | 407 | 429 | 502..=504 | 511 => Err(self.failure(receiver)),
+            200..=299 if self.is_web_page() => Err(self.foreign_health(receiver, product)),
+            _ => Ok(()),
+        }
     }
 
     /// The receiver, the status and the beginning of the body, for a message.
@@ -467,6 +517,22 @@ mod tests {
         ] {
             assert_eq!(response(200, kind, body).is_web_page(), page, "{body}");
         }
+    }
+
+    #[test]
+    fn a_web_page_in_place_of_a_receiver_fails_its_health_only() {
+        let page = response(200, "text/html", "<html>Welcome</html>");
+        let text = "`http://a` answers 200: <html>Welcome</html> (a web page, not a response of Acme: \
+                    check the URL, and whether a proxy asks for a sign-in)";
+        assert_eq!(page.foreign("http://a", "Acme"), Failure::misconfigured(text));
+        let outcome = page.of_options("http://a", "Acme");
+        assert_eq!(outcome, Err(Failure::rejected(text)));
+        for (status, body) in [(405, "<html>"), (200, "ok"), (204, ""), (403, ""), (500, "")] {
+            assert_eq!(response(status, "", body).of_options("a", "Acme"), Ok(()));
+        }
+        let text = response(200, "", "hi").foreign("a", "Acme").to_string();
+        assert!(text.contains("(not a response of Acme: "), "{text}");
+        assert!(response(401, "", "").of_options("a", "Acme").is_err());
     }
 
     #[test]

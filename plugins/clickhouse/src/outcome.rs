@@ -4,6 +4,9 @@ use delfin_plugin_api::{Failure, Outcome, http::Response};
 
 const CODE: &str = "x-clickhouse-exception-code";
 
+/// The name in messages.
+const PRODUCT: &str = "ClickHouse";
+
 /// Exceptions about values: a value out of range, null in a column that has none, a constraint of
 /// the table.
 const VALUE_CODES: [u32; 4] = [321, 349, 469, 131];
@@ -22,7 +25,7 @@ pub(crate) fn of_insert(response: &Response, url: &str) -> Outcome {
     if response.is_success() && response.header(CODE).is_none() {
         return match response.body() {
             Some(body) if body.trim_ascii().is_empty() => Ok(()),
-            Some(_) => Err(not_clickhouse(response, url)),
+            Some(_) => Err(response.foreign(url, PRODUCT)),
             None => Err(Failure::retry(format!(
                 "{} (the response is cut off)",
                 response.message(url)
@@ -51,7 +54,7 @@ pub(crate) fn of_health(response: &Response, url: &str) -> Outcome {
     if response.text().trim() == "1" {
         return Ok(());
     }
-    Err(not_clickhouse(response, url))
+    Err(response.foreign(url, PRODUCT))
 }
 
 fn failure(response: &Response, url: &str) -> Failure {
@@ -70,9 +73,3 @@ fn failure(response: &Response, url: &str) -> Failure {
     }
 }
 
-fn not_clickhouse(response: &Response, url: &str) -> Failure {
-    Failure::misconfigured(format!(
-        "{} (not a response of ClickHouse: check `url`, and whether a proxy asks for a sign-in)",
-        response.message(url)
-    ))
-}

@@ -10,6 +10,15 @@ struct IngestReceipt {
     complete_for: Option<String>,
 }
 
+/// What `/readyz` says.
+#[derive(Deserialize)]
+struct HostReadiness {
+    ready: bool,
+}
+
+/// The name in messages.
+const PRODUCT: &str = "delfin-host";
+
 /// The outcome for the rows of a request; `url` names the other host in messages.
 pub(crate) fn of_response(response: &Response, complete_for: Option<&str>, url: &str) -> Outcome {
     if !response.is_success() {
@@ -21,9 +30,8 @@ pub(crate) fn of_response(response: &Response, complete_for: Option<&str>, url: 
             "{message} (the response is cut off)"
         )));
     }
-    let receipt = response.body().map(serde_json::from_slice::<IngestReceipt>);
-    match receipt {
-        Some(Ok(receipt)) if !receipt.batch_id.is_empty() => {
+    match response.json::<IngestReceipt>() {
+        Some(receipt) if !receipt.batch_id.is_empty() => {
             if receipt.complete_for.as_deref() == complete_for {
                 return Ok(());
             }
@@ -32,7 +40,7 @@ pub(crate) fn of_response(response: &Response, complete_for: Option<&str>, url: 
                  delfin-host there)"
             )))
         }
-        _ => Err(not_a_host(response, url)),
+        _ => Err(response.foreign(url, PRODUCT)),
     }
 }
 
@@ -41,15 +49,9 @@ pub(crate) fn of_health(response: &Response, url: &str) -> Outcome {
     if !response.is_success() {
         return Err(response.failure(url));
     }
-    if response.is_json() {
-        return Ok(());
+    match response.json() {
+        Some(HostReadiness { ready: true }) => Ok(()),
+        Some(_) | None => Err(response.foreign(url, PRODUCT)),
     }
-    Err(not_a_host(response, url))
 }
 
-fn not_a_host(response: &Response, url: &str) -> Failure {
-    Failure::misconfigured(format!(
-        "{} (not a response of delfin-host: check `url`, and whether a proxy asks for a sign-in)",
-        response.message(url)
-    ))
-}

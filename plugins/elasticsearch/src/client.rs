@@ -92,23 +92,13 @@ impl ElasticsearchClient {
         outcome::of_response(&response, body, shown)
     }
 
-    /// Checks that a node answers and accepts the credentials. They may be for documents only, so
-    /// 403 is right.
+    /// Checks that a node answers and accepts the credentials.
     pub(crate) fn health(&self, time: Duration) -> Outcome {
         let shown = &self.config.url.redacted;
         let url = format!("{}/", self.config.url.url);
         let response = self.http.get(&url).send(b"", time);
         let response = response.map_err(|error| error.repeatable_failure(shown))?;
-        if response.status() == 403 {
-            return Ok(());
-        }
-        if !response.is_success() {
-            return Err(response.failure(shown));
-        }
-        if response.is_json() {
-            return Ok(());
-        }
-        Err(outcome::not_a_node(&response, shown))
+        outcome::of_health(&response, shown)
     }
 
     /// Creates the index template before the first documents: the first document would create an

@@ -9,8 +9,12 @@ use delfin_plugin_api::{
     Failure, Outcome, RowFailureKind, RowFailures, http::Response, text::excerpt,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::encode::BulkBody;
+
+/// The name in messages.
+const PRODUCT: &str = "Elasticsearch or OpenSearch";
 
 /// Room for the errors of some ten thousand documents.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 16 << 20;
@@ -71,14 +75,29 @@ pub(crate) fn of_response(response: &Response, body: &BulkBody, url: &str) -> Ou
             "{message} (the response is cut off)"
         )));
     }
-    let answer = response.body().map(serde_json::from_slice::<BulkAnswer>);
-    match answer {
-        Some(Ok(answer)) if answer.items.len() == body.documents() => of_items(&answer, body, url),
-        Some(Ok(BulkAnswer {
+    match response.json::<BulkAnswer>() {
+        Some(answer) if answer.items.len() == body.documents() => of_items(&answer, body, url),
+        Some(BulkAnswer {
             errors: false,
             items,
-        })) if items.is_empty() => Ok(()),
-        _ => Err(not_a_node(response, url)),
+        }) if items.is_empty() => Ok(()),
+        _ => Err(response.foreign(url, PRODUCT)),
+    }
+}
+
+/// The answer to a question for the node itself. The credentials may be for documents only, so an
+/// error with the status 403 is right.
+pub(crate) fn of_health(response: &Response, url: &str) -> Outcome {
+    let body: Option<Value> = response.json();
+    let has = |pointer| {
+        body.as_ref()
+            .is_some_and(|body| body.pointer(pointer).is_some())
+    };
+    match response.status() {
+        403 if has("/error") || has("/message") || has("/Message") => Ok(()),
+        200..=299 if has("/version/number") => Ok(()),
+        200..=299 => Err(response.foreign(url, PRODUCT)),
+        _ => Err(response.failure(url)),
     }
 }
 
@@ -87,7 +106,7 @@ pub(crate) fn of_template(response: &Response, url: &str) -> Outcome {
     let text = response.text();
     match response.status() {
         200..=299 if text.contains("acknowledged") => Ok(()),
-        200..=299 => Err(not_a_node(response, url)),
+        200..=299 => Err(response.foreign(url, PRODUCT)),
         400 if text.contains("already exists") => Ok(()),
         // Otherwise these would be about rows.
         400 | 409 | 422 | 403 => Err(Failure::misconfigured(format!(
@@ -97,14 +116,6 @@ pub(crate) fn of_template(response: &Response, url: &str) -> Outcome {
         ))),
         _ => Err(response.failure(url)),
     }
-}
-
-pub(crate) fn not_a_node(response: &Response, url: &str) -> Failure {
-    Failure::misconfigured(format!(
-        "{} (not a response of Elasticsearch or OpenSearch: check `url`, and whether a proxy asks \
-         for a sign-in)",
-        response.message(url)
-    ))
 }
 
 fn of_items(answer: &BulkAnswer, body: &BulkBody, url: &str) -> Outcome {

@@ -2,6 +2,10 @@
 
 use delfin_plugin_api::{Failure, Outcome, http::Response};
 use serde::Deserialize;
+use serde_json::Value;
+
+/// The name in messages.
+const PRODUCT: &str = "Icinga";
 
 /// The answer to an action or to the creation of an object.
 #[derive(Deserialize)]
@@ -37,7 +41,7 @@ pub(crate) fn of_result(response: &Response, url: &str) -> Result<ResultAnswer, 
         Some(results) if results.is_empty() => Ok(ResultAnswer::NoService),
         Some(results) if results.iter().all(is_success) => Ok(ResultAnswer::Processed),
         Some(_) => Err(Failure::retry(response.message(url))),
-        None => Err(foreign(response, url)),
+        None => Err(response.foreign(url, PRODUCT)),
     }
 }
 
@@ -55,7 +59,7 @@ pub(crate) fn of_creation(response: &Response, url: &str) -> Outcome {
         {
             Ok(())
         }
-        None if response.is_success() => Err(foreign(response, url)),
+        None if response.is_success() => Err(response.foreign(url, PRODUCT)),
         // Without a permission, Icinga knows no such path.
         None if response.status() != 404 => Err(response.failure(url)),
         // For an object that its rules do not allow, it answers 500.
@@ -67,13 +71,17 @@ pub(crate) fn of_creation(response: &Response, url: &str) -> Outcome {
     }
 }
 
-/// The answer to a question for the API itself.
+/// The answer to a question for the API itself: the user, and the version of Icinga.
 pub(crate) fn of_status(response: &Response, url: &str) -> Outcome {
-    match response.is_success() {
-        true if response.is_json() => Ok(()),
-        true => Err(foreign(response, url)),
-        false => Err(response.failure(url)),
+    if !response.is_success() {
+        return Err(response.failure(url));
     }
+    let body: Value = response.json().unwrap_or_default();
+    let status = &body["results"][0];
+    if status["user"].is_string() && status["version"].is_string() {
+        return Ok(());
+    }
+    Err(response.foreign(url, PRODUCT))
 }
 
 /// The service was created, or exists already, and there are no objects for its result.
@@ -91,20 +99,13 @@ pub(crate) fn no_service(url: &str, [host, service]: &[String; 2]) -> String {
     )
 }
 
-fn foreign(response: &Response, url: &str) -> Failure {
-    Failure::misconfigured(format!(
-        "{} (not a response of Icinga: check `url`, and whether a proxy asks for a sign-in)",
-        response.message(url)
-    ))
-}
-
 /// `{"error":404,"status":"No objects found."}`, and not that the URL is unknown.
 fn is_about_objects(response: &Response) -> bool {
     response.text().contains("No objects found")
 }
 
 fn answer(response: &Response) -> Option<Vec<ActionResult>> {
-    let answer: ActionAnswer = serde_json::from_slice(response.body()?).ok()?;
+    let answer: ActionAnswer = response.json()?;
     Some(answer.results)
 }
 

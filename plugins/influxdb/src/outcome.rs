@@ -20,8 +20,8 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;
 const MAX_NAMED_LINES: usize = 100;
 const MAX_REASON: usize = 500;
 
-const FOREIGN: &str =
-    "not a response of InfluxDB: check `url`, and whether a proxy asks for a sign-in";
+/// The name in messages.
+const PRODUCT: &str = "InfluxDB";
 
 /// The body of InfluxDB 3 about a request with lines that it refuses.
 #[derive(Deserialize)]
@@ -54,18 +54,13 @@ pub(crate) fn of_health(response: &Response, url: &str) -> Outcome {
     if is_of_influxdb(response) {
         return Ok(());
     }
-    Err(Failure::rejected(format!(
-        "{} ({FOREIGN})",
-        response.message(url)
-    )))
+    Err(response.foreign_health(url, PRODUCT))
 }
 
 /// Whether an error comes from a server that takes line protocol: InfluxDB names its version, and
 /// version 2 and QuestDB have a code and a message.
 fn is_of_influxdb(response: &Response) -> bool {
-    let body: Option<Value> = response
-        .body()
-        .and_then(|body| serde_json::from_slice(body).ok());
+    let body: Option<Value> = response.json();
     let has = |key: &str| body.as_ref().is_some_and(|body| body[key].is_string());
     response.header("x-influxdb-version").is_some() || (has("code") && has("message"))
 }
@@ -75,10 +70,10 @@ fn stored(response: &Response, url: &str) -> Outcome {
     if !response.is_success() {
         return Err(response.failure(url));
     }
-    let message = response.message(url);
     if response.is_cut_off() {
         return Err(Failure::retry(format!(
-            "{message} (the response is cut off)"
+            "{} (the response is cut off)",
+            response.message(url)
         )));
     }
     if response
@@ -87,7 +82,7 @@ fn stored(response: &Response, url: &str) -> Outcome {
     {
         return Ok(());
     }
-    Err(Failure::misconfigured(format!("{message} ({FOREIGN})")))
+    Err(response.foreign(url, PRODUCT))
 }
 
 /// The rows that the response names as refused, if it names all of them.
@@ -95,7 +90,7 @@ fn refused_rows(response: &Response, lines: &LineBuffer) -> Option<RowFailures> 
     if !matches!(response.status(), 201 | 400 | 422) {
         return None;
     }
-    let body: PartialWrite = serde_json::from_slice(response.body()?).ok()?;
+    let body: PartialWrite = response.json()?;
     let is_partial = body.error.contains("partial write");
     if !is_partial || body.data.is_empty() || body.data.len() >= MAX_NAMED_LINES {
         return None;

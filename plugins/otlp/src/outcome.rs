@@ -62,12 +62,7 @@ pub(crate) fn of_response(response: &Response, url: &str) -> Result<PartialSucce
         body if is_protobuf(response) => partial_success(body),
         _ => None,
     });
-    success.ok_or_else(|| {
-        Failure::misconfigured(format!(
-            "{} (not a response of OTLP: check `url`, and whether a proxy asks for a sign-in)",
-            response.message(url)
-        ))
-    })
+    success.ok_or_else(|| response.foreign(url, "OTLP"))
 }
 
 /// Reads `partial_success` of an export response, whose fields are the same for all kinds.

@@ -4,12 +4,10 @@ use delfin_plugin_api::{Failure, http::Response};
 
 /// The failure of a request that has not stored its file; `url` names the bucket in messages.
 pub(crate) fn failure(response: &Response, url: &str) -> Failure {
-    let message = response.message(url);
     if response.is_success() {
-        return Failure::misconfigured(format!(
-            "{message} (not a response of S3: check `url`, and whether a proxy asks for a sign-in)"
-        ));
+        return response.foreign(url, "S3");
     }
+    let message = response.message(url);
     match (response.status(), code(&response.text())) {
         (400, "RequestTimeout" | "IncompleteBody" | "BadDigest" | "InternalError") | (409, _) => {
             Failure::retry(message)

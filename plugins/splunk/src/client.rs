@@ -129,13 +129,7 @@ impl SplunkClient {
             .get(&format!("{}/health", self.url))
             .send(b"", time);
         let response = response.map_err(|error| error.repeatable_failure(shown))?;
-        if !response.is_success() {
-            return Err(response.failure(shown));
-        }
-        if response.is_json() {
-            return Ok(());
-        }
-        Err(outcome::not_splunk(&response, shown))
+        outcome::of_health(&response, shown)
     }
 
     /// The acknowledgement to wait for.

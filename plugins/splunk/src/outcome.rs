@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
-use delfin_plugin_api::{Failure, RowFailureKind, RowFailures, http::Response};
+use delfin_plugin_api::{Failure, Outcome, RowFailureKind, RowFailures, http::Response};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{encode::EventRequest, state::AckId};
+
+/// The name in messages.
+const PRODUCT: &str = "Splunk";
 
 /// The answer to events.
 #[derive(Deserialize)]
@@ -39,15 +43,12 @@ pub(crate) fn of_response(
         let message = format!("{} (the response is cut off)", response.message(url));
         return Err(Failure::Uncertain { message });
     }
-    let answer = response
-        .body()
-        .and_then(|body| serde_json::from_slice::<EventAnswer>(body).ok());
-    match answer {
+    match response.json::<EventAnswer>() {
         Some(answer) if response.is_success() && answer.code == 0 => Ok(answer.ack_id),
-        None | Some(_) if response.is_success() => Err(not_splunk(response, url)),
+        None | Some(_) if response.is_success() => Err(response.foreign(url, PRODUCT)),
         Some(answer) if response.status() == 400 => Err(refused(&answer, response, request, url)),
         // Not of Splunk, so it is not about the events.
-        None if response.status() == 400 => Err(not_splunk(response, url)),
+        None if response.status() == 400 => Err(response.foreign(url, PRODUCT)),
         None | Some(_) => Err(response.failure(url)),
     }
 }
@@ -63,21 +64,22 @@ pub(crate) fn of_acks(response: &Response, url: &str) -> Result<Vec<AckId>, Fail
     if !response.is_success() {
         return Err(response.failure(url));
     }
-    let answer = response
-        .body()
-        .and_then(|body| serde_json::from_slice::<AckAnswer>(body).ok());
-    let Some(answer) = answer else {
-        return Err(not_splunk(response, url));
+    let Some(answer) = response.json::<AckAnswer>() else {
+        return Err(response.foreign(url, PRODUCT));
     };
     let acks = answer.acks.into_iter().filter(|(_, has_come)| *has_come);
     Ok(acks.filter_map(|(id, _)| id.parse().ok()).collect())
 }
 
-pub(crate) fn not_splunk(response: &Response, url: &str) -> Failure {
-    Failure::misconfigured(format!(
-        "{} (not a response of Splunk: check `url`, and whether a proxy asks for a sign-in)",
-        response.message(url)
-    ))
+/// The answer to a question for the health of the collector: a code and a text.
+pub(crate) fn of_health(response: &Response, url: &str) -> Outcome {
+    if !response.is_success() {
+        return Err(response.failure(url));
+    }
+    match response.json::<Value>() {
+        Some(health) if health["code"].is_u64() && health["text"].is_string() => Ok(()),
+        Some(_) | None => Err(response.foreign(url, PRODUCT)),
+    }
 }
 
 fn refused(

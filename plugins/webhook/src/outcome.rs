@@ -14,6 +14,9 @@ use delfin_plugin_api::{
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The receiver in messages.
+pub(crate) const PRODUCT: &str = "the webhook";
+
 /// Characters to keep of what a receiver says about a row.
 const MAX_REASON: usize = 500;
 /// Reasons of rows that a response names without one.
@@ -45,7 +48,10 @@ pub(crate) fn of_response(
 ) -> Outcome {
     let named = NamedRows::read(response, rows);
     if response.is_success() {
-        if let Some(reason) = foreign(response, format) {
+        if response.is_web_page() {
+            return Err(response.foreign(url, PRODUCT));
+        }
+        if let Some(reason) = contradiction(response, format) {
             let message = response.message(url);
             return Err(Failure::misconfigured(format!("{message} ({reason})")));
         }
@@ -69,13 +75,8 @@ pub(crate) fn of_response(
     }
 }
 
-/// Why a 2xx response does not come from the receiver, with the remedy.
-fn foreign(response: &Response, format: ResponseFormat) -> Option<&'static str> {
-    if response.is_web_page() {
-        return Some(
-            "a web page, not the receiver: check `url`, and whether a proxy asks for a sign-in",
-        );
-    }
+/// Why a 2xx response is not one that `response_format` allows, with the remedy.
+fn contradiction(response: &Response, format: ResponseFormat) -> Option<&'static str> {
     let body = response.body()?;
     if format == ResponseFormat::Any || body.trim_ascii().is_empty() {
         return None;

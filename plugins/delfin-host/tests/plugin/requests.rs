@@ -94,7 +94,10 @@ fn health_asks_whether_the_other_host_accepts_batches() {
         outcome
     };
     let ready = TestResponse::new(200).header("content-type", "application/json");
-    assert_eq!(health(ready.body("{}")), Ok(()));
-    check_outcome(&health(TestResponse::new(200)), "misconfigured", "");
+    let is_ready = r#"{"ready":true,"reasons":[],"exporters":[]}"#;
+    assert_eq!(health(ready.clone().body(is_ready)), Ok(()));
+    for response in [ready.body("{}"), TestResponse::new(200)] {
+        check_outcome(&health(response), "misconfigured", "not a response of");
+    }
     check_outcome(&health(TestResponse::new(503)), "retry", "");
 }

@@ -166,8 +166,15 @@ fn health_asks_for_the_node() {
         exporter.outcome_of("health")
     };
     let json = TestResponse::new(200).header("content-type", "application/json");
-    assert_eq!(health(json.body("{}")), Ok(()));
-    assert_eq!(health(TestResponse::new(403)), Ok(()));
-    check_outcome(&health(TestResponse::new(401)), "unauthorized", "");
-    check_outcome(&health(TestResponse::new(200)), "misconfigured", "");
+    let node = r#"{"cluster_name":"c","version":{"number":"9.0.0"}}"#;
+    assert_eq!(health(json.clone().body(node)), Ok(()));
+    let for_documents_only = r#"{"error":{"type":"security_exception"},"status":403}"#;
+    let forbidden = TestResponse::new(403);
+    assert_eq!(health(forbidden.clone().body(for_documents_only)), Ok(()));
+    for response in [forbidden.body("<html>"), TestResponse::new(401)] {
+        check_outcome(&health(response), "unauthorized", "");
+    }
+    for response in [json.body("{}"), TestResponse::new(200)] {
+        check_outcome(&health(response), "misconfigured", "not a response of");
+    }
 }

@@ -106,6 +106,22 @@ fn each_response_becomes_its_outcome() {
 }
 
 #[test]
+fn health_asks_for_the_user_and_the_version() {
+    let health = |body: &'static str| {
+        let receiver = TestReceiver::start(move |_| TestResponse::new(200).body(body));
+        let settings = json!({ "url": receiver.url("") });
+        let mut exporter = Harness::of_crate().start(ALERTS, &settings);
+        exporter.outcome_of("health")
+    };
+    let icinga = r#"{"results":[{"user":"delfin","version":"r2.14.5-1","permissions":[]}]}"#;
+    assert_eq!(health(icinga), Ok(()));
+    for body in ["", "<html>", "{}", r#"{"results":[]}"#] {
+        let outcome = health(body);
+        check_outcome(&outcome, "misconfigured", "not a response of Icinga");
+    }
+}
+
+#[test]
 fn an_object_that_cannot_be_created_keeps_the_data() {
     let check = |status: u16, body: &'static str, name: &str, part: &str| {
         let receiver = TestReceiver::start(move |request| match request.method.as_str() {

@@ -47,24 +47,23 @@ impl<S: IncidentService> IncidentClient<S> {
 
     /// Sends the reports of one request.
     pub(crate) fn send(&self, incidents: &[Incident<'_>], deadline: Instant) -> Outcome {
-        let connection = ServiceConnection {
+        let service = &self.config.service;
+        service.report(&self.connection(deadline), incidents)
+    }
+
+    /// Checks that the service answers, without a report.
+    pub(crate) fn health(&self, time: Duration) -> Outcome {
+        let connection = self.connection(Instant::now() + time);
+        self.config.service.health(&connection)
+    }
+
+    fn connection(&self, deadline: Instant) -> ServiceConnection<'_> {
+        ServiceConnection {
             http: &self.http,
             url: &self.config.url,
             limiter: &self.limiter,
             deadline,
-        };
-        self.config.service.report(&connection, incidents)
-    }
-
-    /// Checks that the service can be reached. Nothing but a report would check the credentials.
-    pub(crate) fn health(&self, time: Duration) -> Outcome {
-        let shown = &self.config.url.redacted;
-        let response = self.http.options(&self.config.url.url).send(b"", time);
-        let response = response.map_err(|error| error.repeatable_failure(shown))?;
-        if matches!(response.status(), 401 | 407 | 429 | 502..=504) {
-            return Err(response.failure(shown));
         }
-        Ok(())
     }
 }
 
@@ -110,6 +109,13 @@ impl ServiceConnection<'_> {
         self.send(self.http.get(&self.url_of(path)), b"", true)
     }
 
+    /// A request that changes nothing at a service which has no question for its state. Nothing but
+    /// a report would check the credentials.
+    pub(crate) fn options<S: IncidentService>(&self) -> Outcome {
+        let response = self.send(self.http.options(&self.url_of("")), b"", true)?;
+        response.of_options(&self.url.redacted, S::NAME)
+    }
+
     /// What a response without success means.
     pub(crate) fn failure(&self, response: &Response) -> Failure {
         response.failure(&self.url.redacted)
@@ -122,11 +128,12 @@ impl ServiceConnection<'_> {
 
     /// The failure of a response that is not one of the service.
     pub(crate) fn foreign<S: IncidentService>(&self, response: &Response) -> Failure {
-        Failure::misconfigured(format!(
-            "{} (not a response of {}: check `url`, and whether a proxy asks for a sign-in)",
-            self.message(response),
-            S::NAME
-        ))
+        response.foreign(&self.url.redacted, S::NAME)
+    }
+
+    /// The same for a response to a check of the service that it may send after all.
+    pub(crate) fn foreign_health<S: IncidentService>(&self, response: &Response) -> Failure {
+        response.foreign_health(&self.url.redacted, S::NAME)
     }
 
     fn send(

@@ -62,6 +62,22 @@ fn an_alert_is_triggered_updated_and_resolved_by_its_key() {
 }
 
 #[test]
+fn the_health_of_a_service_is_not_that_of_a_web_page() {
+    for exporter in SERVICES {
+        let service = Service::start(exporter);
+        let mut settings = service.settings();
+        let mut instance = Harness::of_crate().start(exporter, &settings);
+        assert_eq!(instance.outcome_of("health"), Ok(()), "{exporter}");
+        assert_eq!(service.accepted(), [] as [Value; 0]);
+        let page = TestReceiver::start(|_| TestResponse::new(200).body("<html>Welcome"));
+        settings["url"] = page.url("/").into();
+        let mut instance = Harness::of_crate().start(exporter, &settings);
+        let text = instance.outcome_of("health").unwrap_err().to_string();
+        assert!(text.contains("a web page, not a response of "), "{text}");
+    }
+}
+
+#[test]
 fn each_service_gets_the_fields_that_the_readme_names() {
     let batch = alerts(&[["fan", "Major", "Fault"], ["fan", "Major", "Recovery"]]);
     let accepted = |exporter: &'static str| {

@@ -254,6 +254,7 @@ fn jira(request: &TestRequest, issues: &mut Vec<Value>) -> TestResponse {
             issue["comments"].as_array_mut().unwrap().push(text.into());
             answer(201, json!({ "id": "1" }))
         }
+        ("GET", ["project", "STOR"]) => answer(200, json!({ "id": "10000", "key": "STOR" })),
         ("GET", ["issue", _, "transitions"]) => {
             let transitions =
                 json!([{ "id": "11", "name": "To Do" }, { "id": "31", "name": "Done" }]);

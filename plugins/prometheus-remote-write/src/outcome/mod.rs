@@ -71,10 +71,9 @@ pub(crate) fn of_response<'a>(
         };
     }
     match written {
-        _ if response.is_web_page() => WriteResult::All(Err(Failure::misconfigured(format!(
-            "{} (a web page, not the receiver: check `url`, and whether a proxy asks for a sign-in)",
-            message()
-        )))),
+        _ if response.is_web_page() => {
+            WriteResult::All(Err(response.foreign(url, "remote write")))
+        }
         None if request.protocol() == Protocol::V2 => {
             WriteResult::All(Err(Failure::misconfigured(format!(
                 "{} and confirms no point, so it does not know version 2.0 (set `protocol = \"auto\"`)",

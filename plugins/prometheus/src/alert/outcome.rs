@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use delfin_plugin_api::{Failure, Outcome, RowFailureKind, RowFailures, http::Response};
 use serde::Deserialize;
 
+/// The name in messages.
+const PRODUCT: &str = "Alertmanager";
+
 /// The result of one request.
 pub(super) enum PostResult {
     Accepted,
@@ -26,7 +29,7 @@ pub(super) fn of_response(response: &Response, url: &str) -> Result<PostResult, 
         Failure::TooLarge { message } => Ok(PostResult::Rejected(message)),
         // Alertmanager rejects alerts in JSON. Other 400s are about the request: a
         // server that speaks https, for example, answers so to http.
-        Failure::Rejected { message } => Err(not_alertmanager(&message)),
+        Failure::Rejected { .. } => Err(response.foreign(url, PRODUCT)),
         other => Err(other),
     }
 }
@@ -39,11 +42,11 @@ fn of_success(response: &Response, url: &str) -> Result<(), Failure> {
     struct Receipt {
         status: String,
     }
-    let message = response.message(url);
     if response.is_cut_off() {
         // Not uncertain: an alert that is sent twice is still one alert.
         return Err(Failure::retry(format!(
-            "{message} (the response is cut off)"
+            "{} (the response is cut off)",
+            response.message(url)
         )));
     }
     let accepts = |body: &[u8]| {
@@ -53,14 +56,7 @@ fn of_success(response: &Response, url: &str) -> Result<(), Failure> {
     if response.body().is_some_and(accepts) {
         return Ok(());
     }
-    Err(not_alertmanager(&message))
-}
-
-fn not_alertmanager(message: &str) -> Failure {
-    Failure::misconfigured(format!(
-        "{message} (not a response of Alertmanager: check the address, and whether a proxy asks \
-         for a sign-in)"
-    ))
+    Err(response.foreign(url, PRODUCT))
 }
 
 /// The outcome of `rows` rows that were sent to all receivers. `rejected` has the

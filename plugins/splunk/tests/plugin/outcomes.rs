@@ -252,6 +252,12 @@ fn each_response_becomes_its_outcome() {
     check(TestResponse::closed(), "uncertain", "");
     for body in ["", "<html>", "{}", r#"{"code":9}"#] {
         let response = TestResponse::new(200).body(body);
-        check(response, "misconfigured", "not a response of Splunk");
+        check(response.clone(), "misconfigured", "not a response of Splunk");
+        let receiver = TestReceiver::start(move |_| response.clone());
+        let settings = json!({ "url": receiver.url(""), "token": "t" });
+        let outcome = Harness::of_crate()
+            .start(ALERTS, &settings)
+            .outcome_of("health");
+        check_outcome(&outcome, "misconfigured", "not a response of Splunk");
     }
 }

@@ -102,17 +102,12 @@ impl WebhookClient {
     /// Checks that the receiver can be reached and accepts the credentials.
     ///
     /// `OPTIONS` changes nothing at the receiver. It takes the same path as a
-    /// batch, and has the same credentials and signature. Many receivers do not
-    /// support it, so only a status about the path or about the credentials is a
-    /// failure. Any other response shows that the receiver is there.
+    /// batch, and has the same credentials and signature.
     pub(crate) fn health(&self, time: Duration) -> Outcome {
         let url = &self.config.url.redacted;
         let request = self.http.options(&self.config.url.url);
         match signed(self.signer.as_ref(), request, b"").send(b"", time) {
-            Ok(response) if matches!(response.status(), 401 | 407 | 429 | 502..=504 | 511) => {
-                Err(response.failure(url))
-            }
-            Ok(_) => Ok(()),
+            Ok(response) => response.of_options(url, outcome::PRODUCT),
             // Not uncertain: `OPTIONS` can be sent twice without harm.
             Err(error) => Err(error.repeatable_failure(url)),
         }

@@ -300,4 +300,6 @@ fn health_sends_no_data_and_fails_only_for_the_path_and_the_credentials() {
     for reply in [TestResponse::new(503), TestResponse::closed()] {
         check_outcome(&health(reply), "retry", "");
     }
+    let page = TestResponse::new(200).body("<html>Welcome");
+    check_outcome(&health(page), "rejected", "a web page, not a response of");
 }

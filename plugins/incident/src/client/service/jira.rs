@@ -74,6 +74,15 @@ impl IncidentService for Jira {
         })
     }
 
+    /// The project, which the user must be able to see.
+    fn health(&self, connection: &ServiceConnection<'_>) -> Outcome {
+        let response = connection.get(&format!("/rest/api/2/project/{}", self.project))?;
+        if json_of(connection, &response)?["key"].is_string() {
+            return Ok(());
+        }
+        Err(connection.foreign::<Self>(&response))
+    }
+
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {
         // One alert, because each has requests of its own.
         incidents
@@ -216,19 +225,16 @@ fn json_of(connection: &ServiceConnection<'_>, response: &Response) -> Result<Va
     if !response.is_success() {
         return Err(connection.failure(response));
     }
-    let body = response.body().map(serde_json::from_slice::<Value>);
-    match body {
-        Some(Ok(body)) if body.is_object() => Ok(body),
+    match response.json::<Value>() {
+        Some(body) if body.is_object() => Ok(body),
         Some(_) | None => Err(connection.foreign::<Jira>(response)),
     }
 }
 
 /// Whether Jira refuses the texts of the alert, and not the settings.
 fn is_about_texts(response: &Response) -> bool {
-    let body = response
-        .body()
-        .and_then(|body| serde_json::from_slice::<Value>(body).ok());
-    let errors = body.map(|body| body["errors"].clone()).unwrap_or_default();
+    let body: Value = response.json().unwrap_or_default();
+    let errors = &body["errors"];
     ["summary", "description"]
         .iter()
         .any(|field| errors.get(field).is_some())

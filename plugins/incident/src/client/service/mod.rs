@@ -62,6 +62,9 @@ pub(crate) trait IncidentService: fmt::Debug + Sized + Send + Sync + 'static {
         http
     }
 
+    /// Checks that the service answers, with a request that changes nothing there.
+    fn health(&self, connection: &ServiceConnection<'_>) -> Outcome;
+
     /// Reports the alerts of one request.
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome;
 }

@@ -49,6 +49,16 @@ impl IncidentService for PagerDuty {
         http.hiding(self.routing_key.reveal())
     }
 
+    /// An event without content, which PagerDuty refuses with its reasons.
+    fn health(&self, connection: &ServiceConnection<'_>) -> Outcome {
+        let response = connection.post(Self::PATH, &json!({}), true)?;
+        match response.status() {
+            200..=299 | 400 if names_errors(&response) => Ok(()),
+            200..=299 | 400 => Err(connection.foreign_health::<Self>(&response)),
+            _ => Err(connection.failure(&response)),
+        }
+    }
+
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {
         // A request has one event.
         incidents
@@ -73,10 +83,14 @@ impl PagerDuty {
 }
 
 fn is_accepted(response: &Response) -> bool {
-    let body = response
-        .body()
-        .and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    let body: Option<Value> = response.json();
     body.is_some_and(|body| body["status"] == "success")
+}
+
+/// `{"status":"invalid event","message":"Event object is invalid","errors":["…"]}`
+fn names_errors(response: &Response) -> bool {
+    let body: Option<Value> = response.json();
+    body.is_some_and(|body| body["status"].is_string() && body["errors"].is_array())
 }
 
 fn payload(incident: &Incident<'_>) -> Value {

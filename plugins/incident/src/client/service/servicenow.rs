@@ -48,6 +48,18 @@ impl IncidentService for ServiceNow {
         })
     }
 
+    /// A request without events, for which the user needs the same role. An instance that wants an event
+    /// refuses it in the form of its errors.
+    fn health(&self, connection: &ServiceConnection<'_>) -> Outcome {
+        let response = connection.post(Self::PATH, &json!({ "records": [] }), true)?;
+        match response.status() {
+            200..=299 if is_accepted(&response) => Ok(()),
+            400 if has_error(&response) => Ok(()),
+            200..=299 | 400 => Err(connection.foreign_health::<Self>(&response)),
+            _ => Err(connection.failure(&response)),
+        }
+    }
+
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {
         let records = incidents.iter().map(|incident| self.record(incident));
         let body = json!({ "records": records.collect::<Vec<_>>() });
@@ -57,10 +69,14 @@ impl IncidentService for ServiceNow {
 
 /// An instance that hibernates answers with a page.
 fn is_accepted(response: &Response) -> bool {
-    let body = response
-        .body()
-        .and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    let body: Option<Value> = response.json();
     body.is_some_and(|body| body.is_object() && body.get("error").is_none())
+}
+
+/// `{"error":{"message":"…","detail":"…"},"status":"failure"}`
+fn has_error(response: &Response) -> bool {
+    let body: Option<Value> = response.json();
+    body.is_some_and(|body| body["error"]["message"].is_string())
 }
 
 impl ServiceNow {

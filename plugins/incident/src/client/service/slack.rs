@@ -37,6 +37,10 @@ impl IncidentService for Slack {
         http.hiding_path_of(url)
     }
 
+    fn health(&self, connection: &ServiceConnection<'_>) -> Outcome {
+        connection.options::<Self>()
+    }
+
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {
         let texts: Vec<_> = incidents.iter().map(text).collect();
         // Links in texts of devices are not looked up.

@@ -40,6 +40,10 @@ impl IncidentService for Teams {
         http.hiding_path_of(url)
     }
 
+    fn health(&self, connection: &ServiceConnection<'_>) -> Outcome {
+        connection.options::<Self>()
+    }
+
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {
         let elements: Vec<_> = incidents.iter().flat_map(elements).collect();
         let body = json!({
