@@ -3,7 +3,7 @@
 //! Promises: a receiver's certificate is always verified; only the proxy of the settings is used;
 //! no message shows a secret.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hyper::{
     client::conn::http1,
@@ -20,7 +20,8 @@ use super::transport::{GrpcTlsTransport, GrpcTransport, TlsFailure};
 use crate::{
     Failure,
     http::{
-        Authorization, Client, ClientSettings, ErrorKind, RequestError, handshake_error, redact_url,
+        Authorization, Client, ClientSettings, ErrorKind, NamedProxy, RequestError, handshake_error,
+        redact_url,
     },
     redact::Redactor,
     setting::Secret,
@@ -51,6 +52,7 @@ pub struct GrpcEndpoint {
 
 /// A proxy that connects to the receiver.
 struct Tunnel {
+    name: NamedProxy,
     address: (String, u16),
     authorization: Option<HeaderValue>,
 }
@@ -105,7 +107,7 @@ impl GrpcEndpoint {
     ) -> Result<Box<dyn GrpcTransport>, RequestError> {
         let late = |_| ureq::Error::Timeout(Timeout::Connect);
         let transport = tokio::time::timeout(CONNECT_TIMEOUT, self.open()).await;
-        let transport = transport.map_err(|elapsed| RequestError::new(&late(elapsed), false))??;
+        let transport = transport.map_err(|elapsed| self.error(&late(elapsed)))??;
         let Some((connector, name)) = &self.tls else {
             return Ok(transport);
         };
@@ -123,9 +125,14 @@ impl GrpcEndpoint {
     /// Connects to the receiver, or through the proxy.
     async fn open(&self) -> Result<Box<dyn GrpcTransport>, RequestError> {
         Ok(match &self.proxy {
-            None => Box::new(connect(&self.address).await?),
+            None => Box::new(connect(&self.address).await.map_err(|e| self.error(&e))?),
             Some(proxy) => Box::new(proxy.connect(&self.address).await?),
         })
+    }
+
+    fn error(&self, error: &ureq::Error) -> RequestError {
+        let of_proxy = self.proxy.as_ref().and_then(|proxy| proxy.name.error(error));
+        of_proxy.unwrap_or_else(|| RequestError::new(error, false))
     }
 }
 
@@ -136,6 +143,7 @@ impl Tunnel {
             password: Secret::new(proxy.password().unwrap_or_default()),
         });
         Self {
+            name: NamedProxy::new(proxy),
             address: (proxy.host().to_owned(), proxy.port()),
             // A text in base64 is a valid header.
             authorization: basic
@@ -148,11 +156,13 @@ impl Tunnel {
         &self,
         (host, port): &(String, u16),
     ) -> Result<impl GrpcTransport + use<>, RequestError> {
-        let failed = |error: &dyn std::fmt::Display| {
-            let reason = ureq::Error::ConnectProxyFailed(error.to_string());
-            RequestError::new(&reason, false)
-        };
-        let socket = TokioIo::new(connect(&self.address).await?);
+        let failed = |error: &dyn std::fmt::Display| self.name.unusable(&error.to_string());
+        let socket = connect(&self.address).await;
+        let socket = socket.map_err(|error| match self.name.error(&error) {
+            Some(error) => error,
+            None => failed(&error),
+        });
+        let socket = TokioIo::new(socket?);
         let (mut sender, connection) = http1::handshake(socket).await.map_err(|e| failed(&e))?;
         tokio::spawn(connection.with_upgrades());
         let authority = if host.contains(':') {
@@ -167,23 +177,19 @@ impl Tunnel {
         let request = request.body(String::new()).map_err(|e| failed(&e))?;
         let response = sender.send_request(request).await.map_err(|e| failed(&e))?;
         if !response.status().is_success() {
-            return Err(failed(&format!(
-                "proxy server responded {}",
-                response.status().as_u16()
-            )));
+            return Err(self.name.refusal(response.status().as_u16()));
         }
         let upgraded = hyper::upgrade::on(response).await.map_err(|e| failed(&e))?;
         Ok(TokioIo::new(upgraded))
     }
 }
 
-async fn connect((host, port): &(String, u16)) -> Result<TcpStream, RequestError> {
+async fn connect((host, port): &(String, u16)) -> Result<TcpStream, ureq::Error> {
     let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-    let found = found.map_err(|_| RequestError::new(&ureq::Error::HostNotFound, false))?;
-    let addresses: Vec<_> = found.collect();
-    let socket = TcpStream::connect(&*addresses).await;
-    let socket = socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket));
-    socket.map_err(|error: io::Error| RequestError::new(&error.into(), false))
+    let addresses: Vec<_> = found.map_err(|_| ureq::Error::HostNotFound)?.collect();
+    let socket = TcpStream::connect(&*addresses).await?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
 }
 
 /// The receiver speaks something else.

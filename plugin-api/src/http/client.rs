@@ -43,6 +43,7 @@ use super::{
     Authorization, OAuth2Settings, RequestError, Response, ResponseStream, Tls,
     connector::connector,
     oauth2::{AccessToken, TokenSource},
+    proxy::NamedProxy,
     response::{hide_path, over_http},
 };
 use crate::{Failure, redact::Redactor, setting::Secret};
@@ -86,6 +87,7 @@ pub struct Client {
     agent: Agent,
     headers: Vec<(HeaderName, HeaderValue)>,
     tokens: Option<Arc<TokenSource>>,
+    proxy: Option<NamedProxy>,
     /// Hides what a receiver may repeat in a response.
     redactor: Redactor,
 }
@@ -152,11 +154,12 @@ impl Client {
     ///
     /// [`Failure::Misconfigured`] if a file, the URL of the proxy or a header cannot be used.
     pub fn new(settings: &ClientSettings) -> Result<Self, Failure> {
+        let proxy = settings.proxy()?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .proxy(settings.proxy()?)
+            .proxy(proxy.clone())
             .user_agent(settings.user_agent.as_str())
             .build();
         let connector = connector(Arc::new(settings.tls.config()?));
@@ -165,6 +168,7 @@ impl Client {
         Ok(Self {
             agent,
             headers: settings.header_values()?,
+            proxy: proxy.as_ref().map(NamedProxy::new),
             tokens: oauth2.map(|oauth2| Arc::new(TokenSource::new(oauth2, redactor.clone()))),
             redactor,
         })
@@ -287,8 +291,14 @@ impl Client {
         let answer = self.agent.run(request);
         let is_sent = body.is_read;
         let answer = answer.map(|response| Response::read(response, max_response, redactor, &uri));
-        let answer = answer.map_err(|error| RequestError::new(&error, is_sent));
+        let answer = answer.map_err(|error| self.error(&error, is_sent));
         if is_plain { over_http(answer) } else { answer }
+    }
+
+    /// `is_sent` is whether any of the body was sent.
+    fn error(&self, error: &ureq::Error, is_sent: bool) -> RequestError {
+        let of_proxy = self.proxy.as_ref().and_then(|proxy| proxy.error(error));
+        of_proxy.unwrap_or_else(|| RequestError::new(error, is_sent))
     }
 }
 
@@ -373,7 +383,7 @@ impl RequestBuilder<'_> {
             .timeout_recv_response(Some(wait))
             .build();
         let response = self.client.agent.run(request);
-        let response = response.map_err(|error| RequestError::new(&error, true))?;
+        let response = response.map_err(|error| self.client.error(&error, true))?;
         Ok(ResponseStream::new(response))
     }
 }

@@ -18,6 +18,8 @@ mod connector;
 mod headers;
 #[cfg(feature = "http-client")]
 mod oauth2;
+#[cfg(feature = "http-client")]
+mod proxy;
 mod redact;
 #[cfg(feature = "http-client")]
 mod response;
@@ -39,7 +41,6 @@ pub use self::{
     client::{Client, ClientSettings, RequestBuilder},
     oauth2::OAuth2Settings,
     response::{RequestError, Response, ResponseStream},
-    settings::warn_of_plain_url,
     url::{ReceiverUrl, check_url, query_value},
     written::{WithClientSettings, WrittenClientSettings},
 };
@@ -53,6 +54,8 @@ pub use connector::connector;
 pub(crate) use connector::handshake_error;
 #[cfg(feature = "grpc-client")]
 pub(crate) use oauth2::AccessToken;
+#[cfg(feature = "grpc-client")]
+pub(crate) use proxy::NamedProxy;
 
 /// Why a request has no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -312,7 +312,6 @@ impl RequestError {
                 ErrorKind::InvalidUrl
             }
             ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(_, _) => ErrorKind::NotHttp,
-            ureq::Error::ConnectProxyFailed(reason) if is_forbidden(reason) => ErrorKind::Forbidden,
             // Every other error means only that there was no response.
             _ => by_progress,
         };
@@ -385,14 +384,6 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Whether the proxy asks for credentials or forbids the receiver. The library
-/// passes on the status of the proxy's response in this text only.
-fn is_forbidden(reason: &str) -> bool {
-    ["responded 401", "responded 403", "responded 407"]
-        .iter()
-        .any(|status| reason.contains(status))
-}
-
 fn reason(error: &ureq::Error, sent: bool) -> String {
     match error {
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -411,9 +402,6 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
         }
         ureq::Error::Timeout(_) => NO_ANSWER.to_owned(),
         ureq::Error::HostNotFound => unreachable::HOST_UNKNOWN.to_owned(),
-        ureq::Error::ConnectProxyFailed(reason) => {
-            format!("cannot connect through the proxy: {reason}")
-        }
         ureq::Error::Protocol(error) => {
             format!("does not speak HTTP: {error} (check the port, and whether it wants `https`)")
         }

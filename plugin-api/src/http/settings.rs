@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Authorization, ClientSettings, OAuth2Settings, Tls, WrittenClientSettings,
-    headers::read_headers, redact_url,
+    headers::read_headers, proxy::NamedProxy, redact_url,
 };
 use crate::{
     credentials::warn_of_plain_credentials,
@@ -100,20 +100,37 @@ impl ClientSettings {
             || self.headers.iter().any(is_authorization)
     }
 
-    /// Logs a warning if requests to this URL carry credentials unencrypted to another machine.
+    /// Logs a warning for each machine to which requests to this URL carry credentials unencrypted: the
+    /// receiver, the token server, the proxy.
     pub fn warn_of_plain_credentials(&self, url: &str) {
         if self.is_authorized() {
-            warn_of_plain_url(url);
+            self.warn_of_plain_requests(url);
+        } else {
+            self.warn_of_plain_proxy();
         }
+    }
+
+    /// The same for requests that carry credentials in their body or in the URL itself.
+    pub fn warn_of_plain_requests(&self, url: &str) {
+        warn_of_plain_url(url);
         if let Some(oauth2) = &self.oauth2 {
             warn_of_plain_url(&oauth2.token_url);
+        }
+        self.warn_of_plain_proxy();
+    }
+
+    /// The connection to a proxy is never encrypted.
+    pub fn warn_of_plain_proxy(&self) {
+        let proxy = self.proxy().ok().flatten();
+        if let Some(proxy) = proxy.filter(|proxy| proxy.username().is_some()) {
+            let receiver = NamedProxy::new(&proxy).to_string();
+            let remedy = "use a proxy that needs no password, or one on this machine";
+            warn_of_plain_credentials(&receiver, remedy);
         }
     }
 }
 
-/// Logs a warning if requests to this URL, which carry credentials in their body or in the URL
-/// itself, go unencrypted to another machine.
-pub fn warn_of_plain_url(url: &str) {
+fn warn_of_plain_url(url: &str) {
     if url.starts_with("http://") {
         warn_of_plain_credentials(&redact_url(url), "use https");
     }

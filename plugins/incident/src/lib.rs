@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use delfin_plugin_api::{
     AlertBatch, Batch, Context, Exporter, Failure, Host, Origin, Outcome, export_plugin,
-    http::warn_of_plain_url,
     log,
     workers::{WorkItem, key_of, send_all},
 };
@@ -54,7 +53,7 @@ impl<S: IncidentService> Exporter for IncidentExporter<S> {
 
     fn create(config: Config<S>, _: &Host) -> Result<Self, Failure> {
         // Each service has a secret: in a header, in the URL or in the requests.
-        warn_of_plain_url(&config.url.url);
+        config.http.warn_of_plain_requests(&config.url.url);
         Ok(Self {
             workers: config.workers,
             client: IncidentClient::new(config)?,

@@ -62,7 +62,10 @@ impl<B: ParquetBatch> Exporter for ParquetExporter<B> {
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         let store = match config.target {
             Target::Folder(folder) => Store::Folder(FolderWriter::new(folder)?),
-            Target::S3(settings) => Store::S3(Box::new(S3Client::new(&settings, host)?)),
+            Target::S3(settings) => {
+                settings.http.warn_of_plain_proxy();
+                Store::S3(Box::new(S3Client::new(&settings, host)?))
+            }
         };
         Ok(Self {
             store,

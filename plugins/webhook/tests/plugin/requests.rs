@@ -180,6 +180,14 @@ fn a_proxy_in_the_settings_is_used() {
         "proxy": format!("http://u:hunter9@127.0.0.1:{port}"),
     });
     let outcome = send(1, &settings);
-    check_outcome(&outcome, "unauthorized", "");
+    let refusal =
+        format!("the proxy `http://127.0.0.1:{port}` answers 407 (check the credentials in `proxy`)");
+    check_outcome(&outcome, "unauthorized", &refusal);
     assert!(!format!("{outcome:?}").contains("hunter"), "{outcome:?}");
+    // Nothing listens once this statement has ended.
+    let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let absent = format!("http://{}", absent.unwrap());
+    let outcome = send(1, &json!({ "url": "http://localhost:9/", "proxy": absent }));
+    let reason = format!("cannot connect through the proxy `{absent}`: connection refused (check");
+    check_outcome(&outcome, "retry", &reason);
 }
