@@ -8,12 +8,18 @@
 
 use std::borrow::Cow;
 
+use crate::text::percent_encoded;
+
 /// Stands in a text where a secret was.
 const MASK: &str = "***";
 
 /// A shorter secret occurs in ordinary text by chance: to replace it would spoil
 /// messages and hide next to nothing.
 const MIN_CHARS: usize = 4;
+
+/// What encoders for URLs leave in addition to `A` to `Z`, `a` to `z`, `0` to `9` and `-._~`: in the value of a query,
+/// in a component as browsers encode it, in a segment of a path, and in a whole URL.
+const KEPT_IN_URLS: [&str; 4] = ["", "!*'()", "!$&'()*+,;=:@", "!$&'()*+,;=:@/?#"];
 
 /// A shorter line of a secret says nothing of it.
 const MIN_LINE_BYTES: usize = 16;
@@ -23,7 +29,8 @@ const MIN_LINE_BYTES: usize = 16;
 /// A secret of fewer than four characters is not replaced. Of a secret with
 /// several lines, such as a private key, each line of at least 16 bytes is
 /// replaced as well, and of any secret also the forms in which messages quote it,
-/// with `\n` for a line end, and in which JSON and HTML escape `/` and `&`.
+/// with `\n` for a line end, in which JSON and HTML escape `/` and `&`, and in which URLs and
+/// forms encode it, each also in upper and lower case of ASCII.
 ///
 /// ```
 /// use delfin_plugin_api::redact::Redactor;
@@ -41,6 +48,7 @@ pub struct Redactor {
 
 #[derive(Clone, PartialEq, Eq)]
 struct Replacement {
+    /// In lower case.
     secret: String,
     shown: String,
 }
@@ -54,6 +62,9 @@ impl Redactor {
     /// Replaces a secret by `shown` from now on. A secret that is already known
     /// keeps what was shown in its place.
     pub fn add(&mut self, secret: &str, shown: &str) {
+        if secret.chars().count() < MIN_CHARS {
+            return;
+        }
         let quoted = secret.escape_debug().to_string();
         let lines = secret.lines().filter(|line| line.len() >= MIN_LINE_BYTES);
         for text in [secret, &quoted].into_iter().chain(lines) {
@@ -65,15 +76,25 @@ impl Redactor {
                 self.insert(&secret.replace(plain, escaped), shown);
             }
         }
+        for kept in KEPT_IN_URLS {
+            let encoded = percent_encoded(secret, kept);
+            self.insert(&encoded.replace("%20", "+"), shown);
+            self.insert(&encoded, shown);
+        }
     }
 
     /// The text with every secret replaced. The replacements are not searched for
     /// secrets.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.secrets.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        // Lower case of ASCII has the same length.
+        let lower = text.to_ascii_lowercase();
         let mut redacted = String::new();
         let mut rest = text;
-        while let Some((at, found)) = self.first_in(rest) {
+        while let Some((at, found)) = self.first_in(&lower[text.len() - rest.len()..]) {
             redacted.push_str(&rest[..at]);
             redacted.push_str(&found.shown);
             rest = &rest[at + found.secret.len()..];
@@ -110,6 +131,7 @@ impl Redactor {
     }
 
     fn insert(&mut self, secret: &str, shown: &str) {
+        let secret = secret.to_ascii_lowercase();
         let known = self.secrets.iter().any(|known| known.secret == secret);
         if known || secret.chars().count() < MIN_CHARS {
             return;
@@ -118,7 +140,7 @@ impl Redactor {
             .secrets
             .partition_point(|known| known.secret.len() >= secret.len());
         let replacement = Replacement {
-            secret: secret.to_owned(),
+            secret,
             shown: shown.to_owned(),
         };
         self.secrets.insert(index, replacement);
@@ -221,6 +243,21 @@ mod tests {
         let redactor = redactor(&[("ab/cd&ef", "***")]);
         for escaped in ["ab\\/cd&ef", "ab/cd\\u0026ef", "ab/cd&amp;ef"] {
             assert_eq!(redactor.redact(escaped), "***");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_replaced_as_urls_and_forms_encode_it_and_in_upper_and_lower_case() {
+        let redactor = redactor(&[("Hunter 2/ä=", "***")]);
+        for encoded in [
+            "hunter%202%2f%c3%a4%3d",
+            "Hunter%202%2F%C3%A4%3D",
+            "Hunter+2%2F%C3%A4%3D",
+            "Hunter%202%2F%C3%A4=",
+            "Hunter%202/%C3%A4=",
+            "HUNTER 2/ä=",
+        ] {
+            assert_eq!(redactor.redact(&format!("Ä {encoded}!")), "Ä ***!");
         }
     }
 

@@ -56,6 +56,23 @@ pub fn excerpt_lines(text: &str, max_chars: usize) -> Vec<String> {
     lines
 }
 
+/// A text with every byte percent-encoded but `A` to `Z`, `a` to `z`, `0` to `9`, `-`, `.`, `_`, `~`
+/// and the characters of `kept`, which are ASCII.
+pub(crate) fn percent_encoded(text: &str, kept: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric()
+            || b"-._~".contains(&byte)
+            || kept.as_bytes().contains(&byte)
+        {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// Bytes that the next texts may still have.
 #[derive(Debug)]
 pub struct TextBudget(usize);

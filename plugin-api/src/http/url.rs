@@ -7,7 +7,7 @@ use serde_json::Value;
 use ureq::http::Uri;
 
 use super::redact_url;
-use crate::setting::Mistakes;
+use crate::{setting::Mistakes, text::percent_encoded};
 
 const URL: &str = "write `http://` or `https://`, and a host";
 
@@ -92,15 +92,7 @@ pub fn check_url(key: &str, url: &str, mistakes: &mut Mistakes) -> Option<Uri> {
 /// ```
 #[must_use]
 pub fn query_value(text: &str) -> String {
-    let mut value = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            value.push(char::from(byte));
-        } else {
-            value.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    value
+    percent_encoded(text, "")
 }
 
 #[cfg(test)]
