@@ -1,5 +1,7 @@
 //! What errors of the server become, and how connections are protected.
 
+use std::{io::Write, net::TcpListener, thread};
+
 use delfin_plugin_api::{
     Failure, RowFailureKind,
     testkit::{Harness, check_outcome},
@@ -85,4 +87,31 @@ fn a_refused_mail_becomes_a_dead_letter_and_a_refused_recipient_pauses_the_expor
     server.smtp.restart();
     assert_eq!(exporter.send(&named(["a"])), Ok(()));
     assert_eq!(exporter.outcome_of("health"), Ok(()));
+}
+
+#[test]
+fn a_server_of_another_protocol_is_named_with_the_remedy() {
+    let harness = Harness::of_crate();
+    let check = |tls: &str, says: &'static [u8], name: &str, part: &str| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.write_all(says).unwrap();
+        });
+        let settings = json!({
+            "address": address, "tls": tls, "from": "a@example.com", "to": "b@example.com",
+        });
+        let outcome = harness.start(ALERTS, &settings).send(&named(["a"]));
+        check_outcome(&outcome, name, part);
+        server.join().unwrap();
+    };
+    let foreign = "the answer is not one of a mail server (check the address and the port";
+    let http = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    check("off", http, "misconfigured", foreign);
+    // An alert of TLS.
+    let alert = b"\x15\x03\x01\x00\x02\x02\xff\n";
+    check("off", alert, "misconfigured", foreign);
+    check("off", b"", "retry", "closed the connection without an answer (check");
+    check("tls", http, "misconfigured", "TLS");
 }
