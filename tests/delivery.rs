@@ -1,5 +1,7 @@
 //! From ingest to exporters: order, isolation, failures, restarts.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use delfin_tests::{Behavior, Host, Receiver, Setup, one_series, wait_for};
 use serde_json::{Value, json};
 
@@ -99,6 +101,31 @@ fn a_temporary_failure_is_retried_and_nothing_is_dropped() {
         let received = setup.lines("received");
         assert_eq!(received.len(), 1, "{word}: {received:?}");
         assert!(received[0].starts_with(&batch_id), "{word}: {received:?}");
+    }
+}
+
+#[test]
+fn an_exporter_that_fails_after_each_start_is_started_less_and_less_often() {
+    const SHORT: &str = "initial_interval = \"20ms\"\nmax_interval = \"100ms\"";
+    // The second wait is beyond the end of the test, unless a start resets it.
+    const GROWING: &str =
+        "initial_interval = \"1ms\"\nmultiplier = 1e10\nmax_interval = \"2000h\"";
+    let setup = two().with_config(&TWO.replace(SHORT, GROWING));
+    for word in ["fatal", "panic"] {
+        setup.write("script", word);
+        let host = setup.start();
+        ingest(&host, word, 1);
+        host.wait_for_exporter("PerformanceExporterScripted", word, |exporter| {
+            let next = exporter["next_attempt_ms"].as_u64().map(Duration::from_millis);
+            next > UNIX_EPOCH.elapsed().ok().map(|now| now + Duration::from_mins(1))
+        });
+        setup.write("script", "deliver");
+        let name = "exporters/PerformanceExporterScripted";
+        let (status, answer) = host.send("POST", &format!("/v1/{name}/resume"), None);
+        assert_eq!(status, 200, "{answer}");
+        host.wait_for_exporter("PerformanceExporterScripted", "running", |exporter| {
+            exporter["pending"] == 0 && exporter["state"] == "running"
+        });
     }
 }
 

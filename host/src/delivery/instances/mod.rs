@@ -298,7 +298,7 @@ impl Instances {
                 self.on_proven();
             }
             InstanceHealth::Unknown => {}
-            InstanceHealth::Broken => self.restart(),
+            InstanceHealth::Broken => self.restart_unproven(),
             InstanceHealth::EndedByRows { ends } => {
                 // The next request has fewer rows, or others: no reason to wait.
                 self.deaths_in_a_row = self.deaths_in_a_row.saturating_sub(ends);
@@ -417,7 +417,7 @@ impl Instances {
         };
         self.reporter.call_failed("tick", &failure);
         if let Failure::Fatal { .. } = failure {
-            self.restart();
+            self.restart_unproven();
         }
     }
 
@@ -474,6 +474,7 @@ impl Instances {
             .failed(State::Retrying, "the thread of its instance ended");
         self.count_restart(RestartReason::Thread);
         self.caller.abandon();
+        self.is_unproven = true;
         self.create_later();
     }
 
@@ -527,7 +528,13 @@ impl Instances {
         }
     }
 
-    /// Closes a broken instance, to create another one.
+    /// Replaces an instance that has failed. The wait before the next one grows until one works.
+    fn restart_unproven(&mut self) {
+        self.is_unproven = true;
+        self.restart();
+    }
+
+    /// Closes an instance, to create another one.
     fn restart(&mut self) {
         if self.caller.has_instance() {
             self.lifecycle = Lifecycle::Closing { restart: true };
