@@ -15,6 +15,15 @@ performance_exporters = ["PerformanceExporterFile"]
 path = "@/out.jsonl"
 "#;
 
+const ONE_FILE: &str = r#"
+performance_exporters = ["PerformanceExporterFile"]
+alert_exporters = ["AlertExporterFile"]
+[exporter.PerformanceExporterFile.config]
+path = "@/out.jsonl"
+[exporter.AlertExporterFile.config]
+path = "@/out.jsonl"
+"#;
+
 const REFUSED: &str = r#"
 performance_exporters = ["PerformanceExporterFile", "PerformanceExporterAbsent"]
 [exporter.PerformanceExporterFile.config]
@@ -82,6 +91,24 @@ fn check_creates_nothing_also_next_to_a_host() {
     let setup = setup.with_config(&refused);
     let output = setup.run(&["check"]).expect_exit(3);
     assert!(output.stdout.contains("missing.pem"), "{output:?}");
+}
+
+#[test]
+fn check_names_two_exporters_with_one_file_and_leaves_it_as_it_is() {
+    let setup = Setup::new(&["file"], ONE_FILE);
+    setup.write("out.jsonl", "{\"name\":\"iops\"}\n{\"name");
+    let before = setup.content();
+    let path = setup.path("out.jsonl");
+    let reason = format!(
+        "failed  exporter AlertExporterFile (AlertExporterFile, alert): `path` is `{}`, as in exporter \
+         `PerformanceExporterFile` (give each exporter its own)",
+        path.display()
+    );
+    for arguments in [&["check"][..], &["check", "--connect"]] {
+        let output = setup.run(arguments).expect_exit(3);
+        assert!(output.stdout.contains(&reason), "{output:?}");
+        assert_eq!(setup.content(), before);
+    }
 }
 
 #[test]

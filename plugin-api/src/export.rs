@@ -170,6 +170,8 @@ macro_rules! export_plugin {
                     Part::Text($description),
                     Part::Raw(",\"exclusive\":"),
                     Part::Raw(glue::exclusive::<$exporter>()),
+                    Part::Raw(",\"unique_settings\":"),
+                    Part::Texts(<$exporter as $crate::Exporter>::UNIQUE_SETTINGS),
                     Part::Raw(",\"max_points\":"),
                     Part::Number(glue::max_points::<$exporter>()),
                     Part::Raw(",\"resend_seconds\":"),

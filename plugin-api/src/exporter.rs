@@ -31,6 +31,10 @@ pub trait Exporter: Sized + Send + 'static {
     /// before it makes a new one, and makes no second instance while one is stuck.
     const EXCLUSIVE: bool = true;
 
+    /// The settings in which no two exporters of the plugin may have the same value, such as the path
+    /// of a file or a port; none by default. `delfin-host check` names both exporters if they have.
+    const UNIQUE_SETTINGS: &'static [&'static str] = &[];
+
     /// The most items (points or alerts) that one call gets; `None`, the default, is no
     /// limit. The host splits larger requests. It never splits a series, so a series
     /// with more points comes alone.

@@ -6,6 +6,7 @@
 //! started with a temporary state folder; the output says so.
 
 use std::{
+    collections::HashMap,
     error::Error as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -154,6 +155,7 @@ fn findings(
     };
     // One after the other: plugins are hashed and copied once.
     let mut prepared = Vec::new();
+    let mut unique = UniqueValues::default();
     for exporter in scratch.exporters {
         let isolation = plugins.check_isolation(&exporter);
         let exporter = ExporterConfig {
@@ -161,6 +163,10 @@ fn findings(
             ..exporter
         };
         let factory = isolation.and_then(|()| plugins.open_exporter(&exporter));
+        let factory = factory.and_then(|factory| {
+            unique.take(&exporter, &factory)?;
+            Ok(factory)
+        });
         prepared.push((exporter, factory));
     }
     for checked in context.run_all(&prepared) {
@@ -170,6 +176,38 @@ fn findings(
         findings.extend(checked.findings);
     }
     Ok(findings)
+}
+
+/// The values of settings that only one exporter of a plugin may have.
+#[derive(Default)]
+struct UniqueValues {
+    /// The exporter that has a value, by plugin file, setting and value.
+    owners: HashMap<[String; 3], String>,
+}
+
+impl UniqueValues {
+    /// # Errors
+    ///
+    /// An exporter before this one has the same value.
+    fn take(&mut self, exporter: &ExporterConfig, factory: &ExporterFactory) -> Result<(), String> {
+        for setting in &factory.unique_settings {
+            let Some(value) = exporter.config.get(setting) else {
+                continue;
+            };
+            let shown = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            let key = [factory.sha256.clone(), setting.clone(), value.to_string()];
+            let owner = self.owners.entry(key);
+            let owner = owner.or_insert_with(|| exporter.name.clone());
+            if *owner != exporter.name {
+                return Err(format!(
+                    "`{setting}` is `{shown}`, as in exporter `{owner}` (give each exporter its own)"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How the exporters of a configuration are checked.

@@ -48,6 +48,8 @@ pub struct ExporterFactory {
     pub resend: Option<Duration>,
     /// Whether two instances conflict with each other.
     pub exclusive: bool,
+    /// The settings in which no two exporters of the plugin may have the same value.
+    pub unique_settings: Vec<String>,
     /// The most items in one call.
     pub max_points: Option<u64>,
 }
@@ -203,6 +205,7 @@ impl Plugins {
                 .resend_seconds
                 .map(|seconds| Duration::from_secs(seconds.get())),
             exclusive: declared.exclusive,
+            unique_settings: declared.unique_settings.clone(),
             max_points: declared.max_points.map(NonZeroU64::get),
         })
     }

@@ -85,6 +85,9 @@ pub struct ManifestExporter {
     /// Whether an instance must be closed before the next one can be made.
     #[serde(default = "exclusive")]
     pub exclusive: bool,
+    /// The settings in which no two exporters of the plugin may have the same value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique_settings: Vec<String>,
     /// The most items (points or alerts) in one call; `None`: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_points: Option<NonZeroU64>,

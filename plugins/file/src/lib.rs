@@ -37,6 +37,8 @@ impl<B: JsonBatch> Exporter for FileExporter<B> {
     type Batch = B;
     type Config = Config;
 
+    const UNIQUE_SETTINGS: &'static [&'static str] = &["path"];
+
     fn check(config: Config) -> Outcome {
         Ok(FileWriter::check(&config)?)
     }

@@ -37,7 +37,15 @@ class Manifest(NamedTuple):
 
 #: The keys that this version of the kit knows. A host ignores others, with a warning.
 _KEYS = {"name", "version", "vendor", "license", "command", "transport", "exporters", "drivers"}
-_EXPORTER_KEYS = {"name", "kind", "description", "exclusive", "max_points", "resend_seconds"}
+_EXPORTER_KEYS = {
+    "name",
+    "kind",
+    "description",
+    "exclusive",
+    "unique_settings",
+    "max_points",
+    "resend_seconds",
+}
 _DRIVER_KEYS = {"vendor", "model", "title", "access", "interval_seconds", "timeout_seconds"}
 
 

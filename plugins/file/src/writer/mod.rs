@@ -29,7 +29,7 @@ pub(crate) struct FileWriter {
 
 impl FileWriter {
     /// A writer for a path that can be that of a file. It creates the file with the first batch; an
-    /// existing one is opened now, and loses an incomplete last line.
+    /// existing one is opened now, and loses an incomplete last line with the first batch or tick.
     pub(crate) fn new(config: Config) -> Result<Self, WriteError> {
         let exists = OpenFile::check(&config.path)?;
         let open = exists.then(|| OpenFile::open(&config.path, Now::read()));
@@ -75,7 +75,7 @@ impl FileWriter {
             ..
         } = self.config;
         let open = self.current(now)?;
-        let len = open.undo().and_then(|()| open.len());
+        let len = open.repair().and_then(|()| open.len());
         let old = rotate_age.is_some_and(|limit| open.age(now) >= limit);
         let len = len.map_err(WriteError::io("repair", &self.config.path))?;
         let long = rotate_bytes.is_some_and(|limit| len >= limit);

@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File, FileType, TryLockError},
     io::{self, ErrorKind},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,14 @@ pub(super) struct OpenFile {
     since: Instant,
     /// Where the batch starts that is being written, until it is all on disk.
     unfinished: Option<u64>,
+    /// What the file had at its end when it was opened, until it is removed.
+    incomplete: Option<IncompleteLine>,
+}
+
+/// A last line that a killed host or a power failure has left.
+struct IncompleteLine {
+    path: PathBuf,
+    start: u64,
 }
 
 impl OpenFile {
@@ -68,7 +76,7 @@ impl OpenFile {
             TryLockError::Error(error) => WriteError::io("lock", path)(error),
         })?;
         sync_folder(folder).map_err(WriteError::io("sync folder", folder))?;
-        remove_incomplete_line(&file, path)?;
+        let incomplete = incomplete_line(&file, path)?;
         let metadata = file.metadata().map_err(WriteError::io("look up", path))?;
         let created = metadata.created().or_else(|_| metadata.modified());
         let age = created.map_or(Duration::ZERO, |created| {
@@ -79,6 +87,7 @@ impl OpenFile {
             age,
             since: now.monotonic,
             unfinished: None,
+            incomplete,
         })
     }
 
@@ -106,6 +115,7 @@ impl OpenFile {
         now: Now,
         write: impl FnOnce(&File) -> io::Result<T>,
     ) -> io::Result<T> {
+        self.repair()?;
         let before = self.len()?;
         platform::go_to_end(&self.file, before)?;
         self.unfinished = Some(before);
@@ -131,8 +141,19 @@ impl OpenFile {
         }
     }
 
+    /// Removes the incomplete last line of an earlier exporter, and a batch that is not all on disk.
+    pub(super) fn repair(&mut self) -> io::Result<()> {
+        if let Some(IncompleteLine { path, start }) = &self.incomplete {
+            let bytes = self.len()?.saturating_sub(*start);
+            self.file.set_len(*start)?;
+            log::warn!(path:% = path.display(), bytes; "removed an incomplete last line");
+            self.incomplete = None;
+        }
+        self.undo()
+    }
+
     /// Removes a batch that is not all on disk.
-    pub(super) fn undo(&mut self) -> io::Result<()> {
+    fn undo(&mut self) -> io::Result<()> {
         if let Some(start) = self.unfinished {
             let len = self.len()?;
             self.file.set_len(len.min(start))?;
@@ -152,13 +173,13 @@ impl Drop for OpenFile {
     }
 }
 
-/// Removes an incomplete last line, which a killed host or a power failure leaves.
-fn remove_incomplete_line(file: &File, path: &Path) -> Result<(), WriteError> {
-    let failed = || WriteError::io("repair", path);
+/// The incomplete last line, if there is one. It stays until the first batch.
+fn incomplete_line(file: &File, path: &Path) -> Result<Option<IncompleteLine>, WriteError> {
+    let failed = || WriteError::io("read", path);
     let len = file.metadata().map_err(failed())?.len();
     let whole = end_of_last_line(file, len).map_err(failed())?;
     if whole == len {
-        return Ok(());
+        return Ok(None);
     }
     let mut first = [0];
     platform::read_exact_at(file, &mut first, whole).map_err(failed())?;
@@ -170,9 +191,10 @@ fn remove_incomplete_line(file: &File, path: &Path) -> Result<(), WriteError> {
             path: path.to_path_buf(),
         });
     }
-    file.set_len(whole).map_err(failed())?;
-    log::warn!(path:% = path.display(), bytes = len - whole; "removed an incomplete last line");
-    Ok(())
+    Ok(Some(IncompleteLine {
+        path: path.to_path_buf(),
+        start: whole,
+    }))
 }
 
 fn end_of_last_line(file: &File, len: u64) -> io::Result<u64> {

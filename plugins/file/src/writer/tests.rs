@@ -181,13 +181,17 @@ fn errors_that_can_pass_are_retried_and_others_pause_the_exporter() {
 }
 
 #[test]
-fn an_incomplete_last_line_is_removed_on_start() {
+fn an_incomplete_last_line_is_removed_with_the_first_tick_and_not_before() {
     let long = format!("{{\"torn\":\"{}", "x".repeat(200_000));
     for torn in ["", "{", "{\"torn\":1}", "\0\0\0\0", &long] {
         for whole in ["", "{\"a\":1}\n", "{\"a\":1}\n{\"b\":2}\n"] {
             let folder = Folder::new();
-            folder.write("out.jsonl", &format!("{whole}{torn}"));
-            folder.open();
+            let left = format!("{whole}{torn}");
+            folder.write("out.jsonl", &left);
+            let mut writer = folder.open();
+            // A check opens the file too, and changes nothing.
+            assert_eq!(folder.read("out.jsonl"), left);
+            writer.tick(noon()).unwrap();
             assert_eq!(folder.read("out.jsonl"), whole);
         }
     }
