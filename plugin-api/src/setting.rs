@@ -73,6 +73,14 @@ const TEXT: &str = "write a text in quotes that is not empty";
 #[error("{}", .0.join("; "))]
 pub struct ConfigError(Vec<String>);
 
+impl ConfigError {
+    /// Each mistake: the key in backquotes, the reason, the remedy in brackets.
+    #[must_use]
+    pub fn mistakes(&self) -> &[String] {
+        &self.0
+    }
+}
+
 /// Reads settings and collects every mistake.
 ///
 /// Each method that reads takes the key of a setting and its value, owned or

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use delfin_plugin_api::{
     Failure,
+    quantity::parse_duration,
     postgres::{
         PostgresConnector,
         tokio_postgres::{
@@ -14,8 +15,7 @@ use delfin_plugin_api::{
     setting::{ConfigError, Mistakes, Secret},
     tls::Tls,
 };
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{names::name_error, setting::Setting};
 use crate::platform::machine_name;
@@ -32,8 +32,7 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 const LONGEST_LEASE: Duration = Duration::from_hours(1);
 
 /// `[cluster]`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenCluster")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// Where the database is, and who connects.
     postgres: tokio_postgres::Config,
@@ -49,31 +48,29 @@ pub struct ClusterConfig {
     pub lease: Duration,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenCluster {
-    postgres: Option<Value>,
-    password: Option<Value>,
-    tls: Option<Value>,
-    ca_certificate: Option<Value>,
-    client_certificate: Option<Value>,
-    client_key: Option<Value>,
-    name: Option<Value>,
-    member: Option<Value>,
-    address: Option<Value>,
-    lease: Option<Value>,
-}
+const KEYS: [&str; 10] = [
+    "postgres",
+    "password",
+    "tls",
+    "ca_certificate",
+    "client_certificate",
+    "client_key",
+    "name",
+    "member",
+    "address",
+    "lease",
+];
 
-impl TryFrom<WrittenCluster> for ClusterConfig {
-    type Error = ConfigError;
-
-    fn try_from(written: WrittenCluster) -> Result<Self, ConfigError> {
+impl ClusterConfig {
+    fn read(mut written: Map<String, Value>) -> Result<Self, ConfigError> {
+        let mut take = |key| written.remove(key);
         let mut mistakes = Mistakes::default();
-        if written.postgres.is_none() {
+        let url = take("postgres");
+        if url.is_none() {
             mistakes.missing("postgres", POSTGRES);
         }
         // Not shown: it may have a password.
-        let postgres = mistakes.read_secret("postgres", written.postgres, read_url, POSTGRES);
+        let postgres = mistakes.read_secret("postgres", url, read_url, POSTGRES);
         let mut postgres = postgres.unwrap_or_default();
         if postgres.get_ssl_mode() != SslMode::Prefer {
             mistakes.add(
@@ -81,22 +78,15 @@ impl TryFrom<WrittenCluster> for ClusterConfig {
                     .to_owned(),
             );
         }
-        if let Some(password) = mistakes.secret("password", written.password) {
+        if let Some(password) = mistakes.secret("password", take("password")) {
             postgres.password(Secret::reveal(&password));
         }
-        let certificates = [
-            written.ca_certificate,
-            written.client_certificate,
-            written.client_key,
-        ];
-        let tls = Tls::read_optional(written.tls, certificates, &mut mistakes);
-        let name = mistakes.read("name", written.name, read_name, NAME);
-        let member = mistakes.read("member", written.member, read_name, NAME);
-        let address = mistakes.read("address", written.address, read_address, ADDRESS);
-        let lease = mistakes.duration("lease", written.lease.as_ref());
-        if lease.is_some_and(|lease| !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease)) {
-            mistakes.add(format!("`lease` is out of range ({LEASE})"));
-        }
+        let certificates = ["ca_certificate", "client_certificate", "client_key"].map(&mut take);
+        let tls = Tls::read_optional(take("tls"), certificates, &mut mistakes);
+        let name = mistakes.read("name", take("name"), read_name, NAME);
+        let member = mistakes.read("member", take("member"), read_name, NAME);
+        let address = mistakes.read("address", take("address"), read_address, ADDRESS);
+        let lease = mistakes.read("lease", take("lease"), read_lease, LEASE);
         mistakes.into_result(Self {
             postgres,
             tls,
@@ -106,9 +96,7 @@ impl TryFrom<WrittenCluster> for ClusterConfig {
             lease: lease.unwrap_or(DEFAULT_LEASE),
         })
     }
-}
 
-impl ClusterConfig {
     /// Opens connections to the database.
     ///
     /// # Errors
@@ -134,13 +122,11 @@ impl ClusterConfig {
 
 /// Reads `[cluster]`.
 pub(super) fn read_cluster(setting: &Setting<'_>) -> Option<ClusterConfig> {
-    match serde_json::from_value(Value::Object(setting.json_table()?)) {
-        Ok(cluster) => Some(cluster),
-        Err(error) => {
-            setting.fail(error.to_string());
-            None
-        }
-    }
+    let mut section = setting.section()?;
+    let cluster = ClusterConfig::read(section.take_values(KEYS));
+    let cluster = cluster.map_err(|error| section.fail_each(&error)).ok();
+    section.finish();
+    cluster
 }
 
 fn read_url(value: &Value) -> Option<tokio_postgres::Config> {
@@ -167,6 +153,13 @@ fn read_name(value: &Value) -> Option<String> {
     name_error(name).is_none().then(|| name.to_owned())
 }
 
+fn read_lease(value: &Value) -> Option<Duration> {
+    let lease = parse_duration(value.as_str()?)?;
+    (SHORTEST_LEASE..=LONGEST_LEASE)
+        .contains(&lease)
+        .then_some(lease)
+}
+
 fn read_address(value: &Value) -> Option<String> {
     let address = value.as_str()?;
     let (scheme, rest) = address.split_once("://")?;
@@ -181,7 +174,8 @@ mod tests {
     use super::*;
 
     fn read(written: Value) -> Result<ClusterConfig, String> {
-        serde_json::from_value(written).map_err(|error: serde_json::Error| error.to_string())
+        let written = written.as_object().unwrap().clone();
+        ClusterConfig::read(written).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -216,7 +210,7 @@ mod tests {
     fn every_mistake_is_reported_with_its_remedy() {
         let mistakes = read(json!({
             "postgres": "postgres://delfin@db?sslmode=disable", "member": "a b", "name": "",
-            "address": "host-a:8190", "lease": "10ms", "tls": "no",
+            "address": "host-a:8190", "lease": "0s", "tls": "no",
         }));
         let mistakes = mistakes.unwrap_err();
         for mistake in [
@@ -224,7 +218,7 @@ mod tests {
             "`member` cannot be `\"a b\"` (write 1 to 64",
             "`name` cannot be `\"\"`",
             "`address` cannot be `\"host-a:8190\"` (write the URL",
-            "`lease` is out of range (write a duration",
+            "`lease` cannot be `\"0s\"` (write a duration from `1s`",
             "`tls` cannot be `\"no\"`",
         ] {
             assert!(mistakes.contains(mistake), "{mistake}: {mistakes}");

@@ -3,10 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use delfin_plugin_api::http::{ClientSettings, ReceiverUrl, WithClientSettings};
-use delfin_plugin_api::setting::{ConfigError, Mistakes};
-use serde::Deserialize;
-use serde_json::Value;
+use delfin_plugin_api::http::{ClientSettings, ReceiverUrl, WrittenClientSettings};
+use delfin_plugin_api::setting::Mistakes;
 
 use super::api::is_exposed;
 use super::read::Section;
@@ -40,32 +38,6 @@ pub struct OtlpPushConfig {
     pub client: ClientSettings,
 }
 
-/// `[metrics.otlp]` without its interval.
-#[derive(Deserialize)]
-#[serde(try_from = "WithClientSettings<WrittenPushReceiver>")]
-struct PushReceiver {
-    url: ReceiverUrl,
-    client: ClientSettings,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenPushReceiver {
-    url: Option<Value>,
-}
-
-impl TryFrom<WithClientSettings<WrittenPushReceiver>> for PushReceiver {
-    type Error = ConfigError;
-
-    fn try_from(settings: WithClientSettings<WrittenPushReceiver>) -> Result<Self, ConfigError> {
-        let WithClientSettings { client, own } = settings;
-        let mut mistakes = Mistakes::default();
-        let url = ReceiverUrl::read_base(own.url, URL, &mut mistakes);
-        let client = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
-        mistakes.into_result(Self { url, client })
-    }
-}
-
 /// Reads `[metrics]`. `allow_unauthenticated` is that of `[api]`; `has_tokens` says whether clients can
 /// show a token.
 pub(super) fn read_metrics(
@@ -95,17 +67,18 @@ pub(super) fn read_metrics(
 fn read_otlp(setting: &Setting<'_>) -> Option<OtlpPushConfig> {
     let mut section = setting.section()?;
     let interval = section.take_duration("interval", SHORTEST_INTERVAL, DEFAULT_INTERVAL);
-    let mut written = setting.json_table()?;
-    written.remove("interval");
-    match serde_json::from_value::<PushReceiver>(Value::Object(written)) {
-        Ok(PushReceiver { url, client }) => Some(OtlpPushConfig {
-            url,
-            interval,
-            client,
-        }),
-        Err(error) => {
-            setting.fail(error.to_string());
-            None
-        }
-    }
+    let keys = ["url"].into_iter().chain(WrittenClientSettings::KEYS);
+    let mut written = section.take_values(keys);
+    let mut mistakes = Mistakes::default();
+    let url = ReceiverUrl::read_base(written.remove("url"), URL, &mut mistakes);
+    let client = WrittenClientSettings::from(&mut written);
+    let client = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
+    let read = mistakes.into_result(OtlpPushConfig {
+        url,
+        interval,
+        client,
+    });
+    let read = read.map_err(|error| section.fail_each(&error)).ok();
+    section.finish();
+    read
 }

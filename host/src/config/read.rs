@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use delfin_plugin_api::redact::Redactor;
+use delfin_plugin_api::setting::ConfigError;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -246,6 +247,34 @@ impl<'d> Section<'d> {
             None => self
                 .document
                 .fail(self.line, &self.path_of(key), message.to_owned()),
+        }
+    }
+
+    /// The values of these keys as JSON, for settings that are read as those of a plugin are.
+    pub(super) fn take_values(
+        &mut self,
+        keys: impl IntoIterator<Item = &'static str>,
+    ) -> serde_json::Map<String, serde_json::Value> {
+        let values = keys
+            .into_iter()
+            .filter_map(|key| Some((key.to_owned(), self.take(key)?.json()?)));
+        values.collect()
+    }
+
+    /// Records the mistakes of such settings, each at its key.
+    pub(super) fn fail_each(&self, error: &ConfigError) {
+        for mistake in error.mistakes() {
+            let named = mistake
+                .strip_prefix('`')
+                .and_then(|text| text.split_once('`'));
+            let (key, message) = named.unwrap_or_default();
+            match self.table.and_then(|table| table.get_key_value(key)) {
+                Some((key, value)) => {
+                    let message = message.trim_start_matches([':', ' ']);
+                    self.setting(key, value).fail(message.to_owned());
+                }
+                None => self.document.fail(self.line, &self.path, mistake.clone()),
+            }
         }
     }
 

@@ -264,7 +264,7 @@ impl<'d> Setting<'d> {
         SecretSettings::find(self.value)
     }
 
-    fn json(&self) -> Option<Value> {
+    pub(super) fn json(&self) -> Option<Value> {
         match self.value {
             DeValue::String(_) => Some(Value::String(self.text()?.value)),
             DeValue::Boolean(flag) => Some(Value::Bool(*flag)),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use delfin_plugin_api::Kind;
+use delfin_plugin_api::{Kind, http::WrittenClientSettings};
 use proptest::prelude::*;
 use toml::{Table, Value};
 
@@ -228,16 +228,56 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
         if path == "exporter.PerformanceExporterFile" {
             present.insert("resend".to_owned());
         }
+        // Those of every HTTP client are in the page of the metrics.
+        if path == "metrics.otlp" {
+            present.extend(WrittenClientSettings::KEYS.map(ToOwned::to_owned));
+        }
         if path != "exporter.AlertExporterFile" {
             assert_eq!(known, present, "in [{path}]");
             checked += 1;
         }
     }
-    // The root, log, api and its tls, metrics, memory, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, alertmanager, remote_write, otlp and influxdb,
+    // The root, cluster, log, api and its tls, metrics and its otlp, memory, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, alertmanager, remote_write, otlp and influxdb,
     // collection, shutdown,
     // drivers, its limits, one of its storages and the limits of that one, storage and its two, exporter and its batch, limits,
     // queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 35);
+    assert_eq!(checked, 37);
+}
+
+#[test]
+fn a_mistake_in_settings_of_a_client_has_the_line_of_its_key() {
+    let text = "[cluster]\npostgres = \"postgres://delfin@db\"\nleas = \"5s\"\nlease = \"0s\"\n\
+                [metrics.otlp]\nproxi = \"http://a\"\n";
+    let errors = parse(text, &flag()).unwrap_err();
+    let found = errors.mistakes().iter();
+    let found: Vec<_> = found
+        .map(|mistake| (mistake.line, &*mistake.key, &*mistake.message))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (
+                Some(3),
+                "cluster.leas",
+                "unknown key (did you mean `lease`?)"
+            ),
+            (
+                Some(4),
+                "cluster.lease",
+                "cannot be `\"0s\"` (write a duration from `1s` to `1h`, such as `10s`)"
+            ),
+            (
+                Some(5),
+                "metrics.otlp",
+                "`url` is missing (write the address of the receiver, such as `http://localhost:4318`)"
+            ),
+            (
+                Some(6),
+                "metrics.otlp.proxi",
+                "unknown key (did you mean `proxy`?)"
+            ),
+        ]
+    );
 }
 
 #[test]
