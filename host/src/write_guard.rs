@@ -8,6 +8,7 @@
 //! Knows nothing of leases, databases or files.
 
 use std::{
+    io,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -31,6 +32,18 @@ impl WriteGuard {
             UNLIMITED => true,
             end => millis(running_time()) < end,
         }
+    }
+
+    /// For files that are not databases: ask right before they change.
+    ///
+    /// # Errors
+    ///
+    /// The process may not write now.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if self.is_open() {
+            return Ok(());
+        }
+        Err(io::Error::other("this host does not have the lease of its cluster"))
     }
 
     /// The process may not write, until [`Self::open_until`].
@@ -64,6 +77,7 @@ mod tests {
         assert!(guard.is_open());
         guard.close();
         assert!(!guard.is_open());
+        assert!(guard.check().is_err());
         assert_eq!(guard.remaining(), Duration::ZERO);
         guard.open_until(running_time() + Duration::from_mins(1));
         assert!(guard.is_open());

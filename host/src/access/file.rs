@@ -20,6 +20,7 @@ use crate::{
         rename_durable,
     },
     regular_file,
+    write_guard::WRITE_GUARD,
 };
 
 const VERSION: u32 = 1;
@@ -173,6 +174,7 @@ impl TokenFile {
         file.set_len(0)?;
         file.write_all(&text)?;
         file.sync_all()?;
+        WRITE_GUARD.check()?;
         rename_durable(&new, &self.path)
     }
 

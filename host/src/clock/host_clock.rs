@@ -21,7 +21,7 @@ use super::{
     history::{ClockHistory, MAX_GAP_MS},
     millis, now_ms,
 };
-use crate::{platform::rename, regular_file};
+use crate::{platform::rename, regular_file, write_guard::WRITE_GUARD};
 
 /// How often the clock is read.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -138,6 +138,7 @@ impl HostClock {
         let mut file = File::create_new(&new)?;
         file.write_all(&content)?;
         file.sync_all()?;
+        WRITE_GUARD.check()?;
         rename(&new, path)
     }
 

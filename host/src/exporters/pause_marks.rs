@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::platform::{OpenRestricted, sync_folder};
+use crate::{
+    platform::{OpenRestricted, sync_folder},
+    write_guard::WRITE_GUARD,
+};
 
 /// The marks in a state folder.
 #[derive(Clone, Debug)]
@@ -28,6 +31,7 @@ impl PauseMarks {
     }
 
     pub(super) fn add(&self, exporter: &str) -> io::Result<()> {
+        WRITE_GUARD.check()?;
         fs::create_dir_all(&self.0)?;
         OpenOptions::new()
             .append(true)
@@ -38,6 +42,7 @@ impl PauseMarks {
 
     /// Removes a mark, if it exists.
     pub(super) fn remove(&self, exporter: &str) -> io::Result<()> {
+        WRITE_GUARD.check()?;
         match fs::remove_file(self.0.join(exporter)) {
             Ok(()) => self.sync(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -15,7 +15,7 @@ use async_snmp::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{platform::rename, regular_file};
+use crate::{platform::rename, regular_file, write_guard::WRITE_GUARD};
 
 const FILE: &str = "snmp-engine.json";
 
@@ -83,6 +83,7 @@ impl LocalEngine {
         let mut file = File::create(&new)?;
         file.write_all(&serde_json::to_vec(&StoredEngine { id, boots })?)?;
         file.sync_all()?;
+        WRITE_GUARD.check()?;
         rename(&new, path)
     }
 }

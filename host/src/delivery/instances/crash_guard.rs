@@ -13,7 +13,10 @@ use std::{
     path::Path,
 };
 
-use crate::platform::{FileReaders, OpenRestricted, read_at, write_all_at};
+use crate::{
+    platform::{FileReaders, OpenRestricted, read_at, write_all_at},
+    write_guard::WRITE_GUARD,
+};
 
 /// How often in a row the host may crash in an exporter's calls.
 const MAX_CRASHES: u32 = 3;
@@ -123,6 +126,7 @@ impl CrashGuard {
         };
         let mut text = format!("{word} {} {call}", self.crashes);
         text.truncate(LENGTH - 1);
+        WRITE_GUARD.check()?;
         write_all_at(
             &self.file,
             format!("{text:<width$}\n", width = LENGTH - 1).as_bytes(),

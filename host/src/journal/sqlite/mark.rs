@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::super::lock::open_regular;
-use crate::{platform::write_all_at, regular_file};
+use crate::{platform::write_all_at, regular_file, write_guard::WRITE_GUARD};
 
 /// Two slots are written in turn, so that a write that was cut off leaves the mark before it.
 const SLOT_BYTES: usize = 64 << 10;
@@ -145,6 +145,7 @@ impl MarkFile {
             // A mark that could not be read must not win over this one later.
             file.set_len(0)?;
         }
+        WRITE_GUARD.check()?;
         write_all_at(&file, &text, write % 2 * SLOT_BYTES as u64)?;
         self.file = Some(file);
         self.writes = write;
