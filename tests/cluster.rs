@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{read, read_to_string},
+    fs::{copy, create_dir, read, read_to_string},
     os::unix::process::ExitStatusExt,
     thread,
 };
@@ -71,6 +71,14 @@ impl Pair {
             database,
             acknowledged: BTreeSet::new(),
         })
+    }
+
+    /// The same with a state folder of its own for `b`.
+    fn with_folder_of_b(self) -> Self {
+        let config = read_to_string(self.b.path("delfin.conf")).unwrap_or_default();
+        let config = config.replace(&a_path(&self.a, "state"), "@/state");
+        let b = self.b.with_whole_config(&config);
+        Self { b, ..self }
     }
 
     /// Starts `a`, which becomes active, and then `b`.
@@ -251,10 +259,12 @@ fn a_host_that_wakes_up_after_its_lease_writes_nothing_and_ends() {
     pair.ingest(&a);
     pair.assert_nothing_is_missing(&a);
     a.signal(Signal::STOP);
-    // With a state folder of its own, as if that of `a` were on another machine: nothing ends `a`.
-    let config = read_to_string(pair.b.path("delfin.conf")).unwrap_or_default();
-    let config = config.replace(&a_path(&pair.a, "state"), "@/state");
-    let b = pair.b.with_whole_config(&config).start();
+    // With another folder of the same id, as if the volume were mounted on another machine: nothing ends `a`.
+    pair = pair.with_folder_of_b();
+    let copied = create_dir(pair.b.path("state"))
+        .and_then(|()| copy(pair.a.path("state/cluster.id"), pair.b.path("state/cluster.id")));
+    assert!(copied.is_ok(), "{copied:?}");
+    let b = pair.b.start();
     wait_until_active(&b);
     let journal = pair.a.path("state/performance.db-wal");
     let written = read(&journal).unwrap_or_default();
@@ -268,6 +278,85 @@ fn a_host_that_wakes_up_after_its_lease_writes_nothing_and_ends() {
     let (status, log) = a.wait_for_end("has lost the lease of its cluster, and ends");
     assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
     assert_eq!(read(&journal).unwrap_or_default(), written, "{log}");
+}
+
+#[test]
+fn a_host_whose_volume_is_not_mounted_does_not_become_active() {
+    let Some(pair) = Pair::new(ENDLESS) else {
+        return;
+    };
+    let pair = pair.with_folder_of_b();
+    let (a, b) = pair.start();
+    let reason = format!(
+        "the state folder `{}` is not that of the cluster: it has no id, and the lease names",
+        a_path(&pair.b, "state")
+    );
+    b.wait_for_log(&reason);
+    let (status, answer) = b.get("/readyz");
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["reasons"][1].to_string().contains(&reason), "{answer}");
+    a.wait_for("the reason in the list of members", || {
+        let (_, list) = a.get("/v1/members");
+        let obstacle = list["members"][1]["obstacle"].to_string();
+        obstacle.contains(&reason).then_some(())
+    });
+    let listed = pair.b.run(&["members", "--host", a.url()]).expect_exit(0);
+    let line = format!("`b` could not take over: {reason}");
+    assert!(listed.stdout.contains(&line), "{}", listed.stdout);
+
+    // The lease is free, and only the host with the folder takes it.
+    let (status, log) = a.stop();
+    assert!(status.success(), "{log}");
+    let a = pair.a.start();
+    wait_until_active(&a);
+    assert_eq!(b.get("/readyz").0, 503);
+    a.wait_for("epoch 2", || {
+        (members(&a)[0] == member("a", "active", json!(2))).then_some(())
+    });
+
+    // An operator wants the other folder.
+    let (status, log) = a.stop();
+    assert!(status.success(), "{log}");
+    pair.database
+        .execute("DELETE FROM delfin_leases WHERE name = 'delfin'");
+    wait_until_active(&b);
+    assert!(pair.b.path("state/cluster.id").exists());
+    let a = pair.a.start();
+    a.wait_for_log("is not that of the cluster: it has the id");
+}
+
+#[test]
+fn a_standby_says_that_it_could_not_take_over_with_its_files() {
+    let Some(pair) = Pair::new(ENDLESS) else {
+        return;
+    };
+    let (_a, b) = pair.start();
+    let good = read_to_string(pair.b.path("delfin.conf")).unwrap_or_default();
+    let reasons = || b.get("/readyz").1["reasons"].as_array().map_or(0, Vec::len);
+    for (mistake, reason) in [
+        (
+            good.replace("lease =", "leas ="),
+            "cluster.leas: unknown key (did you mean `lease`?)",
+        ),
+        (
+            good.replace("\"PerformanceExporterFile\"", "\"PerformanceExporterAbsent\""),
+            "no plugin offers the exporter `PerformanceExporterAbsent`",
+        ),
+    ] {
+        pair.b.write("delfin.conf", &mistake);
+        b.send_hangup();
+        b.wait_for_log(reason);
+        b.wait_for("the reason", || {
+            let (_, answer) = b.get("/readyz");
+            answer["reasons"][1].to_string().contains(reason).then_some(())
+        });
+        pair.b.write("delfin.conf", &good);
+        b.send_hangup();
+        b.wait_for("no reason but that it is standby", || {
+            (reasons() == 1).then_some(())
+        });
+    }
+    b.wait_for_log("the configuration is valid, and this standby reads it again");
 }
 
 #[test]

@@ -38,21 +38,33 @@ impl InputMappings {
     ///
     /// A file cannot be read, or has a mistake.
     pub fn load(config: &Config) -> Result<Self, MappingError> {
+        let folders = config.traps.mib_dirs.len();
+        let reads_mibs = config.traps.listen.is_some() && folders > 0;
+        let began = Instant::now();
+        if reads_mibs {
+            log::info!(folders; "reading MIB files");
+        }
+        let mappings = Self::read(config)?;
+        if reads_mibs {
+            let names = mappings.traps.names().count();
+            log::info!(names = names, took:? = began.elapsed(); "MIB files are read");
+        }
+        for warning in mappings.traps.warnings() {
+            log::warn!("{warning}");
+        }
+        Ok(mappings)
+    }
+
+    /// As [`Self::load`], and logs nothing.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or has a mistake.
+    pub fn read(config: &Config) -> Result<Self, MappingError> {
         let mut mappings = Self::default();
         if config.traps.listen.is_some() {
             let traps = &config.traps;
-            let (began, reads_mibs) = (Instant::now(), !traps.mib_dirs.is_empty());
-            if reads_mibs {
-                log::info!(folders = traps.mib_dirs.len(); "reading MIB files");
-            }
             mappings.traps = TrapMappings::load(&traps.mapping_dir, &traps.mib_dirs)?;
-            if reads_mibs {
-                let names = mappings.traps.names().count();
-                log::info!(names = names, took:? = began.elapsed(); "MIB files are read");
-            }
-            for warning in mappings.traps.warnings() {
-                log::warn!("{warning}");
-            }
         }
         if config.syslog.is_on() {
             mappings.syslog = SyslogMappings::load(&config.syslog.mapping_dir)?;

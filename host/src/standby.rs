@@ -1,8 +1,16 @@
 //! A standby: a host of a cluster that waits until it may become active.
 //!
-//! Promises: it opens nothing in the state folder but the tokens, and starts no plugin. It answers every request of the API.
+//! Promises: it opens nothing in the state folder but the tokens and the id of the folder, and starts no plugin. It answers every request of the API.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+mod readiness;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
@@ -16,6 +24,8 @@ use crate::{
     platform::{FolderLock, machine_name},
     state::{self, StateError},
 };
+
+pub use self::readiness::Readiness;
 
 /// How often a standby with the lease tries to take the state folder.
 const LOCK_INTERVAL: Duration = Duration::from_millis(100);
@@ -36,6 +46,8 @@ pub enum StandbyError {
     Join(#[from] JoinError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error("cannot create a temporary folder")]
+    Temporary(#[source] io::Error),
     #[error("cannot tell where the API listens")]
     Address(#[source] io::Error),
 }
@@ -99,7 +111,7 @@ impl Standby {
                 reachable(listens, tls.is_some())
             }
         };
-        let member = ClusterMember::join(cluster, address, on_lost)?;
+        let member = ClusterMember::join(cluster, address, &config.state_dir, on_lost)?;
         log::info!(member = cluster.member, cluster = cluster.name; "this host is standby");
         let state = StandbyState::new(StandbyParts {
             config: config.api.clone(),
@@ -114,6 +126,15 @@ impl Standby {
             tls: tls.map(Arc::new),
             state,
         })
+    }
+
+    /// Checks whether this host could take over. `file` is that of its configuration.
+    ///
+    /// # Errors
+    ///
+    /// The system has no place for temporary files.
+    pub fn readiness(&self, file: Option<PathBuf>) -> Result<Readiness, StandbyError> {
+        Readiness::new(self.member.clone(), file).map_err(StandbyError::Temporary)
     }
 
     /// Answers requests until this host has the lease and the state folder. `None`: `stop` completed before.

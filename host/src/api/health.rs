@@ -48,10 +48,10 @@ pub(super) struct ReadinessResponse {
 
 impl ReadinessResponse {
     /// For a host that has no exporters yet.
-    pub(super) fn not_ready(reason: String) -> Self {
+    pub(super) fn not_ready(reasons: Vec<String>) -> Self {
         Self {
             ready: false,
-            reasons: vec![reason],
+            reasons,
             exporters: Vec::new(),
         }
     }

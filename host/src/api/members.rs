@@ -38,6 +38,8 @@ struct MemberRow {
     last_seen_ms: i64,
     /// How often the lease was taken until it became active; null if it does not have the lease.
     epoch: Option<i64>,
+    /// Why it could not become active; null if nothing is known that prevents it.
+    obstacle: Option<String>,
 }
 
 /// Lists the hosts of the cluster, and which of them is active.
@@ -68,6 +70,7 @@ impl From<MemberView> for MemberRow {
             since_ms: member.since_ms,
             last_seen_ms: member.last_seen_ms,
             epoch: member.epoch,
+            obstacle: member.obstacle,
         }
     }
 }

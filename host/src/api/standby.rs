@@ -94,11 +94,15 @@ async fn close(mut response: Response) -> Response {
     response
 }
 
-/// Tells that this host is standby, and who is active.
+/// Tells that this host is standby, who is active, and whether this host could take over.
 #[utoipa::path(get, path = "/readyz", security(()), responses(ReadyzResponse))]
 async fn readyz(State(state): State<StandbyState>) -> ReadyzResponse {
-    let reason = state.0.member.view().active_text();
-    ReadyzResponse::NotReady(ReadinessResponse::not_ready(reason))
+    let view = state.0.member.view();
+    let mut reasons = vec![view.active_text()];
+    if let Some(obstacle) = view.obstacle {
+        reasons.push(format!("this host could not take over: {obstacle}"));
+    }
+    ReadyzResponse::NotReady(ReadinessResponse::not_ready(reasons))
 }
 
 parts! {

@@ -34,6 +34,7 @@ struct ListedMember {
     since_ms: i64,
     last_seen_ms: i64,
     epoch: Option<u64>,
+    obstacle: Option<String>,
 }
 
 pub(super) fn run(
@@ -63,7 +64,13 @@ pub(super) fn run(
         ),
         None => "this host belongs to no cluster".to_owned(),
     };
-    output.list(&table(&members), &summary)
+    output.list(&table(&members), &summary)?;
+    for member in &members {
+        if let Some(obstacle) = &member.obstacle {
+            output.line(&format!("`{}` could not take over: {obstacle}", member.name))?;
+        }
+    }
+    Ok(())
 }
 
 fn table(members: &[ListedMember]) -> TextTable {

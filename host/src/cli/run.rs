@@ -1,6 +1,7 @@
 //! `run`: runs the host.
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     process::{abort, exit},
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     check::{ExporterCheck, check_all},
@@ -28,11 +29,14 @@ use crate::{
         ReloadSignals, ServiceManager, StopSignals, adopt_orphans, end_all_processes,
         keep_files_private,
     },
-    standby::{ActiveMember, Standby},
+    standby::{ActiveMember, Readiness, Standby},
 };
 
 /// How long the process waits for blocking tasks before it exits.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How often a standby is checked.
+const READINESS_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long a process that has lost its lease may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -109,7 +113,12 @@ async fn serve(
     let mut reload_signals = ReloadSignals::watch().map_err(Error::failed)?;
     let active = if loaded.config.cluster.is_some() {
         let stop = nth(signals.clone(), 1);
-        let Some(active) = stand_by(&loaded, &manager, stop).await? else {
+        let standby = StandbySignals {
+            stop,
+            reload: &mut reload_signals,
+        };
+        let active = stand_by(&loaded, file.clone(), &manager, standby).await?;
+        let Some(active) = active else {
             return Ok(());
         };
         loaded = read_again(loaded, file.as_deref());
@@ -141,10 +150,7 @@ async fn serve(
             if let Err(error) = &reloaded {
                 log::error!("cannot reload the configuration: {error}");
             }
-            let record = AuditRecord::of_signal(ReloadSignals::NAME, "reload", reloaded.is_ok());
-            let audit = audit.clone();
-            // A panic is in the log.
-            drop(spawn_blocking(move || audit.record(&record)).await);
+            record_reload(&audit, reloaded.is_ok()).await;
             reloads.ready();
         }
     });
@@ -156,11 +162,18 @@ async fn serve(
     Ok(())
 }
 
-/// Waits as a standby until this host may become active. `None`: `stop` completed before.
+/// What a standby is told by signals.
+struct StandbySignals<'a, S> {
+    stop: S,
+    reload: &'a mut ReloadSignals,
+}
+
+/// Waits as a standby until this host may become active. `None`: it was told to stop before.
 async fn stand_by(
     loaded: &Loaded,
+    file: Option<PathBuf>,
     manager: &Arc<ServiceManager>,
-    stop: impl Future<Output = ()>,
+    signals: StandbySignals<'_, impl Future<Output = ()>>,
 ) -> Result<Option<ActiveMember>, Error> {
     let Some(cluster) = &loaded.config.cluster else {
         return Ok(None);
@@ -169,9 +182,46 @@ async fn stand_by(
     let standby = standby.await.map_err(Error::failed)?;
     manager.ready();
     let alive = tokio::spawn(keep_alive(Arc::clone(manager), Vec::new()));
-    let active = standby.run(stop).await;
+    let readiness = standby.readiness(file).map_err(Error::failed)?;
+    let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
+    let active = tokio::select! {
+        active = standby.run(signals.stop) => active,
+        never = check_readiness(readiness, signals.reload, manager, audit) => match never {},
+    };
     alive.abort();
     active.map_err(Error::failed)
+}
+
+/// Checks at the start, now and then, and when a signal asks for a reload, whether a standby could take over.
+async fn check_readiness(
+    readiness: Readiness,
+    signals: &mut ReloadSignals,
+    manager: &ServiceManager,
+    audit: AuditLog,
+) -> Infallible {
+    readiness.check().await;
+    loop {
+        tokio::select! {
+            () = sleep(READINESS_INTERVAL) => drop(readiness.check().await),
+            () = signals.next() => {
+                manager.reloading();
+                let obstacle = readiness.check().await;
+                match &obstacle {
+                    None => log::info!("the configuration is valid, and this standby reads it again when it becomes active"),
+                    Some(reason) => log::error!("this standby could not become active with the files as they are now: {reason}"),
+                }
+                record_reload(&audit, obstacle.is_none()).await;
+                manager.ready();
+            }
+        }
+    }
+}
+
+async fn record_reload(audit: &AuditLog, is_done: bool) {
+    let record = AuditRecord::of_signal(ReloadSignals::NAME, "reload", is_done);
+    let audit = audit.clone();
+    // A panic is in the log.
+    drop(spawn_blocking(move || audit.record(&record)).await);
 }
 
 /// The configuration as it is now: a standby may have waited for long.

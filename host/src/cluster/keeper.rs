@@ -3,7 +3,11 @@
 //! Runs on a thread of its own. Every wait has an end, so that the loss of the lease is noticed within a
 //! moment, also while the database does not answer.
 
-use std::time::Duration;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use delfin_plugin_api::postgres::{PostgresConnector, PostgresError};
 use tokio::{
@@ -12,11 +16,11 @@ use tokio::{
 };
 
 use super::{
-    PreviousHolder,
+    PreviousHolder, folder,
     store::{Identity, LeaseStore, SeenLease, failure},
     view::{ClusterView, MemberRole, MemberView},
 };
-use crate::{platform::running_time, write_guard::WRITE_GUARD};
+use crate::{panics::spawn_blocking, platform::running_time, write_guard::WRITE_GUARD};
 
 /// How often the end of the lease is looked for: timers do not count the time that a machine is suspended.
 const TICK: Duration = Duration::from_millis(100);
@@ -63,6 +67,9 @@ pub(super) struct LeaseKeeper {
     pub(super) is_noted: bool,
     pub(super) state: watch::Sender<LeaseState>,
     pub(super) leaving: watch::Receiver<bool>,
+    pub(super) state_dir: PathBuf,
+    /// Why this member could not take over, as others have found.
+    pub(super) obstacle: watch::Receiver<Option<String>>,
 }
 
 impl LeaseKeeper {
@@ -120,11 +127,14 @@ impl LeaseKeeper {
                         // If its row was deleted, another member may still have it.
                         None => self.is_alone(),
                     };
-                    if (is_free || running_time().saturating_sub(since) >= patience)
-                        && let Some(epoch) = self.take(seen.as_ref()).await
+                    let folder = self.folder(seen.as_ref()).await;
+                    if let Ok(folder) = &folder
+                        && (is_free || running_time().saturating_sub(since) >= patience)
+                        && let Some(epoch) = self.take(seen.as_ref(), folder.as_deref()).await
                     {
                         return Some(epoch);
                     }
+                    self.note_obstacle(folder.err());
                     first_seen = Some((seen, since));
                     self.look_around().await;
                 }
@@ -153,9 +163,64 @@ impl LeaseKeeper {
         others.all(|member| member.role == MemberRole::Gone)
     }
 
-    async fn take(&mut self, seen: Option<&SeenLease>) -> Option<i64> {
+    /// The id of the state folder, which must be the one that the lease names. `None`: it has none, and there is no lease
+    /// yet.
+    async fn folder(&self, seen: Option<&SeenLease>) -> Result<Option<String>, String> {
+        let found = self.in_folder(folder::read).await?;
+        let Some(seen) = seen else {
+            return Ok(found);
+        };
+        if found.as_ref() == Some(&seen.folder) {
+            return Ok(found);
+        }
+        let has = match &found {
+            Some(id) => format!("the id `{id}`"),
+            None => "no id".to_owned(),
+        };
+        Err(format!(
+            "the state folder `{}` is not that of the cluster: it has {has}, and the lease names `{}` (mount the volume; \
+             to use this folder from now on, stop all members and run `DELETE FROM delfin_leases WHERE name = '{}'`)",
+            self.state_dir.display(),
+            seen.folder,
+            self.who.lease
+        ))
+    }
+
+    /// Works in the state folder, whose volume may not answer.
+    async fn in_folder<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        let state_dir = self.state_dir.clone();
+        let shown = state_dir.display().to_string();
+        let worked = timeout(self.lease / 3, spawn_blocking(move || work(&state_dir)));
+        match worked.await {
+            Ok(Ok(Ok(result))) => Ok(result),
+            Ok(Ok(Err(error))) => Err(format!(
+                "cannot use the id of the state folder `{shown}`: {error} (correct the owner and mode of the folder and of \
+                 `{}` in it)",
+                folder::FOLDER_ID
+            )),
+            Ok(Err(_)) | Err(_) => Err(format!(
+                "the state folder `{shown}` does not answer (check its volume)"
+            )),
+        }
+    }
+
+    /// `folder` is the id of the state folder; `None`: it gets one.
+    async fn take(&mut self, seen: Option<&SeenLease>, folder: Option<&str>) -> Option<i64> {
+        let folder = match folder {
+            Some(folder) => folder.to_owned(),
+            None => match self.in_folder(folder::read_or_create).await {
+                Ok(folder) => folder,
+                Err(reason) => {
+                    self.note_obstacle(Some(reason));
+                    return None;
+                }
+            },
+        };
         let sent = running_time();
-        let taken = self.call(async |store, who| store.take(who, seen).await);
+        let taken = self.call(async |store, who| store.take(who, seen, &folder).await);
         match taken.await {
             Ok(Some(epoch)) => {
                 WRITE_GUARD.open_until(sent + self.lease);
@@ -166,6 +231,7 @@ impl LeaseKeeper {
                 };
                 let member = &self.who.member;
                 log::info!(member, epoch; "took the lease of the cluster, this host becomes active");
+                self.view.send_modify(|view| view.obstacle = None);
                 self.state.send_replace(LeaseState::Held { previous });
                 Some(epoch)
             }
@@ -233,8 +299,11 @@ impl LeaseKeeper {
 
     /// Shows that this member is there, and looks who else is.
     async fn look_around(&mut self) {
-        let met =
-            self.call(async |store, who| Ok((store.note(who).await?, store.members(who).await?)));
+        let obstacle = self.view.borrow().obstacle.clone();
+        let met = self.call(async |store, who| {
+            let has_namesake = store.note(who, obstacle.as_deref()).await?;
+            Ok((has_namesake, store.members(who).await?))
+        });
         match met.await {
             Ok((has_namesake, mut members)) => {
                 if has_namesake && self.is_noted {
@@ -284,6 +353,19 @@ impl LeaseKeeper {
     fn note_members(&self, members: Vec<MemberView>) {
         self.view.send_modify(|view| view.members = members);
         self.note_fault(None);
+    }
+
+    /// Notes why this member could not take over, and logs when that changes. `of_folder` is what the state folder tells.
+    fn note_obstacle(&self, of_folder: Option<String>) {
+        let obstacle = of_folder.or_else(|| self.obstacle.borrow().clone());
+        if obstacle == self.view.borrow().obstacle {
+            return;
+        }
+        match &obstacle {
+            Some(reason) => log::error!("this standby could not take over: {reason}"),
+            None => log::info!("this standby could take over again"),
+        }
+        self.view.send_modify(|view| view.obstacle = obstacle);
     }
 
     /// Notes why the database cannot be asked, and logs when that changes.

@@ -5,16 +5,20 @@
 //! when it has not changed for a tenth longer than the holder's time, by the standby's own clock. So no two members
 //! may write at a time, as long as their clocks run at about the same speed.
 //!
+//! The lease names the state folder by its id: a member with another folder, because the volume is not mounted, does not
+//! take it.
+//!
 //! Each change of the holder is a new epoch. A session lock of the database would add nothing: it ends with
 //! a connection that breaks, while its holder may still write, and stays with a process that is paused, which may not.
 //!
 //! Knows nothing of journals and of the API.
 
+mod folder;
 mod keeper;
 mod store;
 mod view;
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use delfin_plugin_api::Failure;
 use tokio::sync::watch;
@@ -26,6 +30,7 @@ use self::{
     store::Identity,
 };
 pub use self::{
+    folder::FOLDER_ID,
     store::check,
     view::{ClusterView, MemberRole, MemberView},
 };
@@ -47,6 +52,7 @@ pub struct ClusterMember {
     view: watch::Receiver<ClusterView>,
     state: watch::Receiver<LeaseState>,
     leaving: watch::Sender<bool>,
+    obstacle: watch::Sender<Option<String>>,
 }
 
 /// The process that had the lease before this one.
@@ -67,7 +73,7 @@ impl PreviousHolder {
 impl ClusterMember {
     /// Becomes a standby. From now on this process may write only while it has the lease.
     ///
-    /// `address` is where clients reach this host. `on_lost` is called on a thread of its own when the lease is lost, and must
+    /// `address` is where clients reach this host, `state_dir` is the folder that it would use. `on_lost` is called on a thread of its own when the lease is lost, and must
     /// end the process.
     ///
     /// # Errors
@@ -76,6 +82,7 @@ impl ClusterMember {
     pub fn join(
         config: &ClusterConfig,
         address: String,
+        state_dir: &Path,
         on_lost: impl FnOnce(&str) + Send + 'static,
     ) -> Result<Self, JoinError> {
         WRITE_GUARD.close();
@@ -83,6 +90,7 @@ impl ClusterMember {
         let (view, seen) = watch::channel(ClusterView::default());
         let (state, known) = watch::channel(LeaseState::Waiting);
         let (leaving, left) = watch::channel(false);
+        let (obstacle, noted) = watch::channel(None);
         let keeper = LeaseKeeper {
             who: Identity {
                 lease: config.name.clone(),
@@ -100,6 +108,8 @@ impl ClusterMember {
             is_noted: false,
             state,
             leaving: left,
+            state_dir: state_dir.to_owned(),
+            obstacle: noted,
         };
         // The lease is renewed also while the other threads are busy.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -119,6 +129,7 @@ impl ClusterMember {
             view: seen,
             state: known,
             leaving,
+            obstacle,
         })
     }
 
@@ -134,6 +145,11 @@ impl ClusterMember {
             // The lease was lost at once, so that the process ends.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Notes why this member could not take over, besides what its folder and the lease tell; `None`: nothing is known.
+    pub fn note_obstacle(&self, obstacle: Option<String>) {
+        self.obstacle.send_replace(obstacle);
     }
 
     /// Leaves the cluster: gives the lease back, if this member has it. It may not write any more.

@@ -13,7 +13,9 @@ CREATE TABLE IF NOT EXISTS delfin_leases (
     -- How long it may write after it was last able to prove that it is active.
     lease_ms bigint NOT NULL,
     taken_at timestamptz NOT NULL,
-    released boolean NOT NULL
+    released boolean NOT NULL,
+    -- The id of its state folder.
+    folder text NOT NULL
 );
 CREATE TABLE IF NOT EXISTS delfin_members (
     lease text NOT NULL,
@@ -23,5 +25,7 @@ CREATE TABLE IF NOT EXISTS delfin_members (
     pid bigint NOT NULL,
     started_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
+    -- Why it could not take over; empty if it could.
+    obstacle text NOT NULL,
     PRIMARY KEY (lease, member)
 );

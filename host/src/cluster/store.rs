@@ -65,6 +65,8 @@ pub(super) struct SeenLease {
     pub(super) lease_ms: i64,
     /// Its holder gave it back.
     pub(super) released: bool,
+    /// The id of the state folder of the cluster.
+    pub(super) folder: String,
 }
 
 impl LeaseStore {
@@ -77,7 +79,8 @@ impl LeaseStore {
 
     /// The lease; `None` if it was never taken.
     pub(super) async fn see(&self, who: &Identity) -> Result<Option<SeenLease>, PostgresError> {
-        const SEE: &str = "SELECT epoch, renewals, machine, pid, lease_ms, released FROM delfin_leases WHERE name = $1";
+        const SEE: &str = "SELECT epoch, renewals, machine, pid, lease_ms, released, folder
+             FROM delfin_leases WHERE name = $1";
         let row = self.0.query_opt(SEE, &[&who.lease]).await?;
         Ok(row.map(|row| SeenLease {
             epoch: row.get(0),
@@ -86,17 +89,19 @@ impl LeaseStore {
             pid: row.get(3),
             lease_ms: row.get(4),
             released: row.get(5),
+            folder: row.get(6),
         }))
     }
 
-    /// Takes the lease if it is still as it was seen. Returns its epoch.
+    /// Takes the lease if it is still as it was seen. A new one is for the state folder with this id. Returns its epoch.
     pub(super) async fn take(
         &self,
         who: &Identity,
         seen: Option<&SeenLease>,
+        folder: &str,
     ) -> Result<Option<i64>, PostgresError> {
         const INSERT: &str =
-            "INSERT INTO delfin_leases VALUES ($1, 1, 0, $2, $3, $4, $5, $6, now(), false)
+            "INSERT INTO delfin_leases VALUES ($1, 1, 0, $2, $3, $4, $5, $6, now(), false, $7)
              ON CONFLICT DO NOTHING RETURNING epoch";
         const UPDATE: &str =
             "UPDATE delfin_leases SET epoch = epoch + 1, renewals = 0, member = $2, address = $3,
@@ -113,8 +118,8 @@ impl LeaseStore {
         let store = &self.0;
         let taken = match seen {
             None => {
-                let values: [&(dyn ToSql + Sync); 6] =
-                    [lease, member, address, machine, pid, lease_ms];
+                let values: [&(dyn ToSql + Sync); 7] =
+                    [lease, member, address, machine, pid, lease_ms, &folder];
                 store.query_opt(INSERT, &values).await?
             }
             Some(SeenLease {
@@ -145,13 +150,18 @@ impl LeaseStore {
         Ok(())
     }
 
-    /// Notes that this member runs. Returns whether another process did so with its name.
-    pub(super) async fn note(&self, who: &Identity) -> Result<bool, PostgresError> {
+    /// Notes that this member runs, and why it could not take over. Returns whether another process did so with its
+    /// name.
+    pub(super) async fn note(
+        &self,
+        who: &Identity,
+        obstacle: Option<&str>,
+    ) -> Result<bool, PostgresError> {
         const NOTE: &str =
             "WITH before AS (SELECT machine, pid FROM delfin_members WHERE lease = $1 AND member = $2)
-             INSERT INTO delfin_members AS m VALUES ($1, $2, $3, $4, $5, now(), now())
+             INSERT INTO delfin_members AS m VALUES ($1, $2, $3, $4, $5, now(), now(), $6)
              ON CONFLICT (lease, member) DO UPDATE SET seen_at = now(), address = excluded.address,
-               machine = excluded.machine, pid = excluded.pid,
+               machine = excluded.machine, pid = excluded.pid, obstacle = excluded.obstacle,
                started_at = CASE WHEN (m.machine, m.pid) = (excluded.machine, excluded.pid)
                                  THEN m.started_at ELSE now() END
              RETURNING EXISTS (SELECT FROM before WHERE (machine, pid) <> ($4, $5))";
@@ -163,7 +173,8 @@ impl LeaseStore {
             pid,
             ..
         } = who;
-        let values: [&(dyn ToSql + Sync); 5] = [lease, member, address, machine, pid];
+        let obstacle = obstacle.unwrap_or_default();
+        let values: [&(dyn ToSql + Sync); 6] = [lease, member, address, machine, pid, &obstacle];
         Ok(self.0.query_one(NOTE, &values).await?.get(0))
     }
 
@@ -171,7 +182,7 @@ impl LeaseStore {
     pub(super) async fn members(&self, who: &Identity) -> Result<Vec<MemberView>, PostgresError> {
         const LIST: &str =
             "SELECT m.member, m.address, (extract(epoch FROM m.seen_at) * 1000)::bigint,
-               (extract(epoch FROM coalesce(l.taken_at, m.started_at)) * 1000)::bigint, l.epoch
+               (extract(epoch FROM coalesce(l.taken_at, m.started_at)) * 1000)::bigint, l.epoch, m.obstacle
              FROM delfin_members m LEFT JOIN delfin_leases l
                ON (l.name, l.member, l.machine, l.pid) = (m.lease, m.member, m.machine, m.pid)
                   AND NOT l.released
@@ -191,6 +202,7 @@ impl LeaseStore {
 
 fn view(row: &Row) -> MemberView {
     let epoch: Option<i64> = row.get(4);
+    let obstacle: String = row.get(5);
     MemberView {
         name: row.get(0),
         address: row.get(1),
@@ -201,6 +213,7 @@ fn view(row: &Row) -> MemberView {
             None => MemberRole::Standby,
         },
         epoch,
+        obstacle: Some(obstacle).filter(|obstacle| !obstacle.is_empty()),
     }
 }
 
@@ -223,9 +236,9 @@ pub async fn check(config: &ClusterConfig) -> Result<(), Failure> {
             lease_ms: 0,
         };
         let store = LeaseStore(client);
-        let epoch = store.take(&who, None).await?.unwrap_or_default();
+        let epoch = store.take(&who, None, "").await?.unwrap_or_default();
         store.renew(&who, epoch).await?;
-        store.note(&who).await?;
+        store.note(&who, None).await?;
         store.members(&who).await?;
         store.leave(&who).await?;
         let undone = store.0.batch_execute("ROLLBACK").await;

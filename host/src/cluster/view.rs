@@ -34,6 +34,8 @@ pub struct MemberView {
     pub last_seen_ms: i64,
     /// The epoch of the lease, if it has it.
     pub epoch: Option<i64>,
+    /// Why it could not take over, if it is standby.
+    pub obstacle: Option<String>,
 }
 
 /// The members as they were last seen, and the role of this one.
@@ -43,6 +45,8 @@ pub struct ClusterView {
     pub members: Vec<MemberView>,
     /// Why the database cannot be asked.
     pub fault: Option<String>,
+    /// Why this member could not take over.
+    pub obstacle: Option<String>,
 }
 
 impl ClusterView {

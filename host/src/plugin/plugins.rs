@@ -11,7 +11,7 @@ use std::{
 
 use delfin_plugin_api::redact::Redactor;
 use delfin_plugin_loader::{
-    self as loader, Catalog, CatalogDriver, FileHashes, Inspection, OpenOptions, PluginError,
+    self as loader, Catalog, CatalogDriver, CatalogEntry, FileHashes, Inspection, OpenOptions, PluginError,
     PreparedPlugin, Reason, Sha256,
 };
 
@@ -161,6 +161,15 @@ impl Plugins {
         }
     }
 
+    /// Checks that a plugin offers an exporter, and can run where its configuration says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_exporter`], without opening the file.
+    pub fn check_offer(&self, exporter: &ExporterConfig) -> Result<(), String> {
+        offer(&self.catalog, &self.refused, exporter).map(drop)
+    }
+
     /// Prepares the plugin that offers an exporter, and opens it if the exporter runs in a
     /// thread of the host.
     ///
@@ -169,21 +178,10 @@ impl Plugins {
     /// No plugin offers the exporter as this kind, or the file cannot be opened; in
     /// one line.
     pub fn open_exporter(&mut self, exporter: &ExporterConfig) -> Result<ExporterFactory, String> {
-        let offer = self
-            .catalog
-            .entry(&exporter.plugin, exporter.library.as_deref());
-        let offer = offer.map_err(|error| self.with_refusals(error.to_string()))?;
-        if offer.exporter.kind != exporter.kind.as_str() {
-            return Err(format!(
-                "`{}` of plugin `{}` receives batches of kind `{}`, not `{}` (name it in the other list)",
-                exporter.plugin,
-                offer.plugin.library(),
-                offer.exporter.kind,
-                exporter.kind
-            ));
-        }
-        let (plugin, declared) = (offer.plugin, offer.exporter);
-        check_isolation(plugin, exporter)?;
+        let CatalogEntry {
+            plugin,
+            exporter: declared,
+        } = offer(&self.catalog, &self.refused, exporter)?;
         let options = OpenOptions {
             sha256: exporter.sha256,
             ..self.options.clone()
@@ -247,14 +245,35 @@ impl Plugins {
         }
         found
     }
+}
 
-    /// Names the refused files: one of them may be the missing plugin.
-    fn with_refusals(&self, error: String) -> String {
-        match &*self.refused {
-            [] => error,
-            [one] => format!("{error}; refused: {one}"),
-            [first, rest @ ..] => format!("{error}; refused: {first} (and {} more)", rest.len()),
-        }
+/// The file that offers an exporter as its kind.
+fn offer<'c>(
+    catalog: &'c Catalog,
+    refused: &[PluginError],
+    exporter: &ExporterConfig,
+) -> Result<CatalogEntry<'c>, String> {
+    let found = catalog.entry(&exporter.plugin, exporter.library.as_deref());
+    let offer = found.map_err(|error| with_refusals(refused, error.to_string()))?;
+    if offer.exporter.kind != exporter.kind.as_str() {
+        return Err(format!(
+            "`{}` of plugin `{}` receives batches of kind `{}`, not `{}` (name it in the other list)",
+            exporter.plugin,
+            offer.plugin.library(),
+            offer.exporter.kind,
+            exporter.kind
+        ));
+    }
+    check_isolation(offer.plugin, exporter)?;
+    Ok(offer)
+}
+
+/// Names the refused files: one of them may be the missing plugin.
+fn with_refusals(refused: &[PluginError], error: String) -> String {
+    match refused {
+        [] => error,
+        [one] => format!("{error}; refused: {one}"),
+        [first, rest @ ..] => format!("{error}; refused: {first} (and {} more)", rest.len()),
     }
 }
 

@@ -9,6 +9,7 @@ use std::{io, path::Path};
 use super::error::StateError;
 use crate::{
     alert::ACTIVE_ALERTS,
+    cluster::FOLDER_ID,
     inventory::{INVENTORY, RESOURCES},
     journal::JOURNAL,
     regular_file,
@@ -58,8 +59,9 @@ pub(super) const KEY: &str = "inventory.key";
 pub(super) const CLOCK: &str = "clock.json";
 
 /// Files that a restore does not replace. A token that was revoked after the backup stays revoked,
-/// and the count of the host's starts, by which SNMP detects old messages, does not go back.
-pub(super) const KEPT_FILES: [&str; 2] = ["tokens.json", "snmp-engine.json"];
+/// the count of the host's starts, by which SNMP detects old messages, does not go back, and a folder keeps the id by which a
+/// cluster knows it.
+pub(super) const KEPT_FILES: [&str; 3] = ["tokens.json", "snmp-engine.json", FOLDER_ID];
 
 /// Folders: exporters that are paused, and files of exporters and drivers. A backup has them after
 /// the journals, so that no exporter's files are older than its cursor: what an exporter has done

@@ -32,6 +32,18 @@ pub use verify::{StateReport, verify_backup, verify_folder};
 
 use crate::journal::{self, StateLock};
 
+/// Refuses a folder with files that this user cannot read.
+///
+/// # Errors
+///
+/// The file that cannot be read.
+pub fn check_readable(state_dir: &Path) -> Result<(), StateError> {
+    match contents::require_readable_state(state_dir) {
+        Ok(()) | Err(StateError::Empty { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes a state folder for a host, and creates a missing one. Finishes a restore that was
 /// interrupted. Copies the state if a database is about to be migrated.
 ///

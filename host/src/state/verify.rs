@@ -164,7 +164,7 @@ impl StateReport {
     }
 
     fn check_files(&mut self, state_dir: &Path) {
-        let [tokens, engine] = KEPT_FILES;
+        let [tokens, engine, _] = KEPT_FILES;
         if let Err(error) = clock::check_file(&state_dir.join(CLOCK)) {
             let remedy = "remove the file: the time since the last run then counts as age";
             self.add(CLOCK, remedy, [error.to_string()]);

@@ -106,6 +106,15 @@ impl Postgres {
         self.wait();
     }
 
+    /// Runs a statement as `postgres`.
+    pub fn execute(&self, statement: &str) {
+        let folder = binaries("psql").unwrap_or_default();
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
+        let mut psql = Command::new(folder.join("psql"));
+        psql.args(["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--command"]);
+        let _ = CommandOutput::run(psql.args([statement, &url])).expect_exit(0);
+    }
+
     fn wait(&mut self) {
         wait_for("PostgreSQL", || {
             // While processes of a server that was killed still end, another one gives up.

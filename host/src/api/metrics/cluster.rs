@@ -22,7 +22,7 @@ impl Collector for ClusterCollector {
         if let Some(epoch) = view.active().and_then(|active| active.epoch) {
             writer.single_gauge(
                 "cluster_lease_epoch",
-                "How often a host of the cluster has become active.",
+                "How often the lease was taken since its row in the database was made.",
                 &epoch,
             )?;
         }

@@ -1,0 +1,63 @@
+//! Whether a standby could take over: with its configuration, its plugins, and the files of the state folder.
+//!
+//! Promises: changes nothing, and runs no code of a plugin.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    cluster::ClusterMember, config, mappings::InputMappings, panics::spawn_blocking,
+    plugin::Plugins, state,
+};
+
+/// Checks a standby.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    member: ClusterMember,
+    /// The file of the configuration; `None`: the first one that exists.
+    file: Option<PathBuf>,
+    /// Remembers the hashes of plugin files.
+    cache: Arc<TempDir>,
+}
+
+impl Readiness {
+    pub(super) fn new(member: ClusterMember, file: Option<PathBuf>) -> io::Result<Self> {
+        let cache = Arc::new(tempfile::tempdir()?);
+        Ok(Self {
+            member,
+            file,
+            cache,
+        })
+    }
+
+    /// Returns why this host could not take over, and notes it for the cluster.
+    pub async fn check(&self) -> Option<String> {
+        let (file, cache) = (self.file.clone(), Arc::clone(&self.cache));
+        let checked = spawn_blocking(move || check(file.as_deref(), cache.path())).await;
+        // A panic is in the log.
+        let obstacle = checked.ok()?.err();
+        self.member.note_obstacle(obstacle.clone());
+        obstacle
+    }
+}
+
+/// # Errors
+///
+/// The first reason for which the host would not start, or not all of its exporters.
+fn check(file: Option<&Path>, cache: &Path) -> Result<(), String> {
+    let loaded = config::load(file).map_err(|error| error.to_string().replace('\n', "; "))?;
+    let mut config = loaded.config;
+    config.plugin_cache_dir = cache.to_owned();
+    InputMappings::read(&config).map_err(|error| error.to_string())?;
+    let plugins = Plugins::find(&config);
+    for exporter in &config.exporters {
+        let offered = plugins.check_offer(exporter);
+        offered.map_err(|error| format!("exporter `{}`: {error}", exporter.name))?;
+    }
+    state::check_readable(&config.state_dir).map_err(|error| error.to_string())
+}
