@@ -261,8 +261,12 @@ fn a_host_that_wakes_up_after_its_lease_writes_nothing_and_ends() {
     a.signal(Signal::STOP);
     // With another folder of the same id, as if the volume were mounted on another machine: nothing ends `a`.
     pair = pair.with_folder_of_b();
-    let copied = create_dir(pair.b.path("state"))
-        .and_then(|()| copy(pair.a.path("state/cluster.id"), pair.b.path("state/cluster.id")));
+    let copied = create_dir(pair.b.path("state")).and_then(|()| {
+        copy(
+            pair.a.path("state/cluster.id"),
+            pair.b.path("state/cluster.id"),
+        )
+    });
     assert!(copied.is_ok(), "{copied:?}");
     let b = pair.b.start();
     wait_until_active(&b);
@@ -294,7 +298,10 @@ fn a_host_whose_volume_is_not_mounted_does_not_become_active() {
     b.wait_for_log(&reason);
     let (status, answer) = b.get("/readyz");
     assert_eq!(status, 503, "{answer}");
-    assert!(answer["reasons"][1].to_string().contains(&reason), "{answer}");
+    assert!(
+        answer["reasons"][1].to_string().contains(&reason),
+        "{answer}"
+    );
     a.wait_for("the reason in the list of members", || {
         let (_, list) = a.get("/v1/members");
         let obstacle = list["members"][1]["obstacle"].to_string();
@@ -339,7 +346,10 @@ fn a_standby_says_that_it_could_not_take_over_with_its_files() {
             "cluster.leas: unknown key (did you mean `lease`?)",
         ),
         (
-            good.replace("\"PerformanceExporterFile\"", "\"PerformanceExporterAbsent\""),
+            good.replace(
+                "\"PerformanceExporterFile\"",
+                "\"PerformanceExporterAbsent\"",
+            ),
             "no plugin offers the exporter `PerformanceExporterAbsent`",
         ),
     ] {
@@ -348,7 +358,10 @@ fn a_standby_says_that_it_could_not_take_over_with_its_files() {
         b.wait_for_log(reason);
         b.wait_for("the reason", || {
             let (_, answer) = b.get("/readyz");
-            answer["reasons"][1].to_string().contains(reason).then_some(())
+            answer["reasons"][1]
+                .to_string()
+                .contains(reason)
+                .then_some(())
         });
         pair.b.write("delfin.conf", &good);
         b.send_hangup();

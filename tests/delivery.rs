@@ -108,16 +108,20 @@ fn a_temporary_failure_is_retried_and_nothing_is_dropped() {
 fn an_exporter_that_fails_after_each_start_is_started_less_and_less_often() {
     const SHORT: &str = "initial_interval = \"20ms\"\nmax_interval = \"100ms\"";
     // The second wait is beyond the end of the test, unless a start resets it.
-    const GROWING: &str =
-        "initial_interval = \"1ms\"\nmultiplier = 1e10\nmax_interval = \"2000h\"";
+    const GROWING: &str = "initial_interval = \"1ms\"\nmultiplier = 1e10\nmax_interval = \"2000h\"";
     let setup = two().with_config(&TWO.replace(SHORT, GROWING));
     for word in ["fatal", "panic"] {
         setup.write("script", word);
         let host = setup.start();
         ingest(&host, word, 1);
         host.wait_for_exporter("PerformanceExporterScripted", word, |exporter| {
-            let next = exporter["next_attempt_ms"].as_u64().map(Duration::from_millis);
-            next > UNIX_EPOCH.elapsed().ok().map(|now| now + Duration::from_mins(1))
+            let next = exporter["next_attempt_ms"]
+                .as_u64()
+                .map(Duration::from_millis);
+            next > UNIX_EPOCH
+                .elapsed()
+                .ok()
+                .map(|now| now + Duration::from_mins(1))
         });
         setup.write("script", "deliver");
         let name = "exporters/PerformanceExporterScripted";

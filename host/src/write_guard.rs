@@ -43,7 +43,9 @@ impl WriteGuard {
         if self.is_open() {
             return Ok(());
         }
-        Err(io::Error::other("this host does not have the lease of its cluster"))
+        Err(io::Error::other(
+            "this host does not have the lease of its cluster",
+        ))
     }
 
     /// The process may not write, until [`Self::open_until`].

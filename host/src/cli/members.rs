@@ -67,7 +67,10 @@ pub(super) fn run(
     output.list(&table(&members), &summary)?;
     for member in &members {
         if let Some(obstacle) = &member.obstacle {
-            output.line(&format!("`{}` could not take over: {obstacle}", member.name))?;
+            output.line(&format!(
+                "`{}` could not take over: {obstacle}",
+                member.name
+            ))?;
         }
     }
     Ok(())

@@ -25,14 +25,14 @@ use tokio::sync::watch;
 
 use crate::{config::ClusterConfig, platform::boot_id, write_guard::WRITE_GUARD};
 
-use self::{
-    keeper::{LeaseKeeper, LeaseState},
-    store::Identity,
-};
 pub use self::{
     folder::FOLDER_ID,
     store::check,
     view::{ClusterView, MemberRole, MemberView},
+};
+use self::{
+    keeper::{LeaseKeeper, LeaseState},
+    store::Identity,
 };
 
 /// Why a host cannot become a member.

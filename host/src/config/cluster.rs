@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use delfin_plugin_api::{
     Failure,
-    quantity::parse_duration,
     postgres::{
         PostgresConnector,
         tokio_postgres::{
@@ -12,6 +11,7 @@ use delfin_plugin_api::{
             config::{Host, SslMode},
         },
     },
+    quantity::parse_duration,
     setting::{ConfigError, Mistakes, Secret},
     tls::Tls,
 };

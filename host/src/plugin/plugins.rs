@@ -11,8 +11,8 @@ use std::{
 
 use delfin_plugin_api::redact::Redactor;
 use delfin_plugin_loader::{
-    self as loader, Catalog, CatalogDriver, CatalogEntry, FileHashes, Inspection, OpenOptions, PluginError,
-    PreparedPlugin, Reason, Sha256,
+    self as loader, Catalog, CatalogDriver, CatalogEntry, FileHashes, Inspection, OpenOptions,
+    PluginError, PreparedPlugin, Reason, Sha256,
 };
 
 use super::{

@@ -20,8 +20,8 @@ use super::transport::{GrpcTlsTransport, GrpcTransport, TlsFailure};
 use crate::{
     Failure,
     http::{
-        Authorization, Client, ClientSettings, ErrorKind, NamedProxy, RequestError, handshake_error,
-        redact_url,
+        Authorization, Client, ClientSettings, ErrorKind, NamedProxy, RequestError,
+        handshake_error, redact_url,
     },
     redact::Redactor,
     setting::Secret,
@@ -131,7 +131,10 @@ impl GrpcEndpoint {
     }
 
     fn error(&self, error: &ureq::Error) -> RequestError {
-        let of_proxy = self.proxy.as_ref().and_then(|proxy| proxy.name.error(error));
+        let of_proxy = self
+            .proxy
+            .as_ref()
+            .and_then(|proxy| proxy.name.error(error));
         of_proxy.unwrap_or_else(|| RequestError::new(error, false))
     }
 }

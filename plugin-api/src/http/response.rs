@@ -512,10 +512,19 @@ mod tests {
         let page = response(200, "text/html", "<html>Welcome</html>");
         let text = "`http://a` answers 200: <html>Welcome</html> (a web page, not a response of Acme: \
                     check the URL, and whether a proxy asks for a sign-in)";
-        assert_eq!(page.foreign("http://a", "Acme"), Failure::misconfigured(text));
+        assert_eq!(
+            page.foreign("http://a", "Acme"),
+            Failure::misconfigured(text)
+        );
         let outcome = page.of_options("http://a", "Acme");
         assert_eq!(outcome, Err(Failure::rejected(text)));
-        for (status, body) in [(405, "<html>"), (200, "ok"), (204, ""), (403, ""), (500, "")] {
+        for (status, body) in [
+            (405, "<html>"),
+            (200, "ok"),
+            (204, ""),
+            (403, ""),
+            (500, ""),
+        ] {
             assert_eq!(response(status, "", body).of_options("a", "Acme"), Ok(()));
         }
         let text = response(200, "", "hi").foreign("a", "Acme").to_string();

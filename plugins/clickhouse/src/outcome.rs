@@ -72,4 +72,3 @@ fn failure(response: &Response, url: &str) -> Failure {
         None => response.failure(url),
     }
 }
-

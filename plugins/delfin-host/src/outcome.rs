@@ -54,4 +54,3 @@ pub(crate) fn of_health(response: &Response, url: &str) -> Outcome {
         Some(_) | None => Err(response.foreign(url, PRODUCT)),
     }
 }
-

@@ -11,8 +11,7 @@ mod state;
 use std::time::Instant;
 
 use delfin_plugin_api::{
-    AlertBatch, Batch, Context, Exporter, Failure, Host, Origin, Outcome, export_plugin,
-    log,
+    AlertBatch, Batch, Context, Exporter, Failure, Host, Origin, Outcome, export_plugin, log,
     workers::{WorkItem, key_of, send_all},
 };
 

@@ -111,7 +111,12 @@ impl Postgres {
         let folder = binaries("psql").unwrap_or_default();
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
         let mut psql = Command::new(folder.join("psql"));
-        psql.args(["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--command"]);
+        psql.args([
+            "--quiet",
+            "--no-psqlrc",
+            "--set=ON_ERROR_STOP=1",
+            "--command",
+        ]);
         let _ = CommandOutput::run(psql.args([statement, &url])).expect_exit(0);
     }
 

@@ -112,6 +112,11 @@ fn a_server_of_another_protocol_is_named_with_the_remedy() {
     // An alert of TLS.
     let alert = b"\x15\x03\x01\x00\x02\x02\xff\n";
     check("off", alert, "misconfigured", foreign);
-    check("off", b"", "retry", "closed the connection without an answer (check");
+    check(
+        "off",
+        b"",
+        "retry",
+        "closed the connection without an answer (check",
+    );
     check("tls", http, "misconfigured", "TLS");
 }

@@ -71,9 +71,7 @@ pub(crate) fn of_response<'a>(
         };
     }
     match written {
-        _ if response.is_web_page() => {
-            WriteResult::All(Err(response.foreign(url, "remote write")))
-        }
+        _ if response.is_web_page() => WriteResult::All(Err(response.foreign(url, "remote write"))),
         None if request.protocol() == Protocol::V2 => {
             WriteResult::All(Err(Failure::misconfigured(format!(
                 "{} and confirms no point, so it does not know version 2.0 (set `protocol = \"auto\"`)",

@@ -252,7 +252,11 @@ fn each_response_becomes_its_outcome() {
     check(TestResponse::closed(), "uncertain", "");
     for body in ["", "<html>", "{}", r#"{"code":9}"#] {
         let response = TestResponse::new(200).body(body);
-        check(response.clone(), "misconfigured", "not a response of Splunk");
+        check(
+            response.clone(),
+            "misconfigured",
+            "not a response of Splunk",
+        );
         let receiver = TestReceiver::start(move |_| response.clone());
         let settings = json!({ "url": receiver.url(""), "token": "t" });
         let outcome = Harness::of_crate()

@@ -180,8 +180,9 @@ fn a_proxy_in_the_settings_is_used() {
         "proxy": format!("http://u:hunter9@127.0.0.1:{port}"),
     });
     let outcome = send(1, &settings);
-    let refusal =
-        format!("the proxy `http://127.0.0.1:{port}` answers 407 (check the credentials in `proxy`)");
+    let refusal = format!(
+        "the proxy `http://127.0.0.1:{port}` answers 407 (check the credentials in `proxy`)"
+    );
     check_outcome(&outcome, "unauthorized", &refusal);
     assert!(!format!("{outcome:?}").contains("hunter"), "{outcome:?}");
     // Nothing listens once this statement has ended.
