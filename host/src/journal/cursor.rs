@@ -56,6 +56,15 @@ pub struct RowSpan {
     pub items: u64,
 }
 
+/// Logs that the cursor of an exporter that is no longer configured was removed, with its pending items.
+pub(super) fn log_removed_orphan(exporter: &str, pending: i64) {
+    if pending == 0 {
+        log::info!(exporter; "removed the cursor of an exporter that is no longer configured");
+    } else {
+        log::error!(exporter, items = pending; "lost the pending items of an exporter that is no longer configured: its cursor was removed");
+    }
+}
+
 impl Position {
     /// Before the first row of a record.
     #[must_use]

@@ -11,6 +11,7 @@
 //! types of SQLite, so that another store can implement it.
 
 mod commit;
+mod commit_check;
 mod commit_queue;
 #[cfg(test)]
 mod conformance;

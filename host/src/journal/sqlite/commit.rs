@@ -3,10 +3,10 @@
 use rusqlite::{Connection, params};
 
 use super::super::commit::Commit;
+use super::super::commit_check::{CommitCheckError, check};
 use super::super::counts::DroppedItems;
 use super::super::cursor::Position;
 use super::super::error::CursorError;
-use super::commit_check::{CommitCheckError, check};
 use super::cursor_update::CursorUpdate;
 use super::cursors;
 use super::dead_letters;
@@ -24,7 +24,7 @@ pub(super) fn commit(
             exporter: exporter.to_owned(),
         }));
     };
-    let checked = match check(tx, exporter, &cursor, commit) {
+    let checked = match check(&*tx, exporter, &cursor.committing(), commit) {
         Ok(checked) => checked,
         Err(CommitCheckError::Store(error)) => return Err(error),
         Err(CommitCheckError::Refused(reason)) => {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::super::commit_check::CommittingCursor;
 use super::super::cursor::Position;
 use crate::batch::Seq;
 
@@ -22,6 +23,16 @@ pub(super) struct CursorUpdate {
     pub(super) delivered: u64,
     pub(super) filtered: u64,
     pub(super) dead_lettered: u64,
+}
+
+impl CursorUpdate {
+    pub(super) const fn committing(&self) -> CommittingCursor {
+        CommittingCursor {
+            next: self.next,
+            items_before: self.items_before,
+            has_ahead: self.has_ahead,
+        }
+    }
 }
 
 /// The changed cursors, by exporter.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::cursor::{Cursor, Position, RowSpan, StartFrom};
+use super::super::cursor::{Cursor, Position, RowSpan, StartFrom, log_removed_orphan};
 use super::super::error::CursorError;
 use super::counts;
 use super::seek;
@@ -205,11 +205,7 @@ pub(super) fn remove_orphans(tx: &mut WriteTransaction<'_>) -> rusqlite::Result<
         tx.write_cursors()?;
         let pending = counts::counts(tx.connection, &exporter)?.map_or(0, |counts| counts.pending);
         remove(tx, &exporter)?;
-        if pending == 0 {
-            log::info!(exporter = exporter.as_str(); "removed the cursor of an exporter that is no longer configured");
-        } else {
-            log::error!(exporter = exporter.as_str(), items = pending; "lost the pending items of an exporter that is no longer configured: its cursor was removed");
-        }
+        log_removed_orphan(&exporter, pending);
     }
     Ok(())
 }

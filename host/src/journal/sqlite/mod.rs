@@ -8,7 +8,7 @@ mod change;
 mod channel;
 mod command;
 mod commit;
-mod commit_check;
+mod commit_lookup;
 mod connection;
 mod counts;
 mod cursor_update;
