@@ -9,6 +9,7 @@ mod clickhouse;
 mod configured_client;
 mod icinga;
 mod influxdb;
+mod kafka;
 mod mosquitto;
 mod nats;
 mod node_exporter;
@@ -44,6 +45,7 @@ pub use self::{
     configured_client::ConfiguredClient,
     icinga::Icinga,
     influxdb::InfluxDb,
+    kafka::KafkaBroker,
     mosquitto::Mosquitto,
     nats::Nats,
     node_exporter::NodeExporter,
@@ -164,6 +166,16 @@ impl Server {
             "stop a receiver",
         );
         must(self.child.wait().map(drop), "wait for a receiver");
+    }
+
+    /// Ends the process together with this one, and removes a folder then, for a server that is not dropped.
+    fn end_with_this_process(&self, folder: &Path) {
+        let script = "cat >/dev/null; kill -9 \"$1\"; rm -rf \"$2\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", &self.child.id().to_string()]);
+        let watch = command.arg(folder).stdin(Stdio::piped()).spawn();
+        // Its standard input ends when this process does.
+        std::mem::forget(must(watch, "watch a receiver"));
     }
 
     /// Ends the process at once.

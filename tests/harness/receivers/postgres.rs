@@ -89,6 +89,15 @@ impl Postgres {
         Some(started)
     }
 
+    /// A server for all tests of a process. It ends with the process, also if that is killed.
+    #[must_use]
+    pub fn for_this_process() -> Option<Self> {
+        let folder = must(tempfile::tempdir(), "create a folder").keep();
+        let started = Self::start(&folder, None)?;
+        started.server.end_with_this_process(&folder);
+        Some(started)
+    }
+
     /// The port on `127.0.0.1`.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -126,8 +135,23 @@ impl Postgres {
             if self.server.has_ended() {
                 self.server.restart();
             }
-            is_open(self.port).then_some(())
+            self.accepts().then_some(())
         });
+    }
+
+    /// Whether a client is let in: a server that has its port may still start up.
+    fn accepts(&self) -> bool {
+        let Some(binaries) = binaries("pg_isready") else {
+            return is_open(self.port);
+        };
+        let mut command = Command::new(binaries.join("pg_isready"));
+        command.args([
+            "--quiet",
+            "--host=127.0.0.1",
+            "--port",
+            &self.port.to_string(),
+        ]);
+        command.status().is_ok_and(|status| status.success())
     }
 }
 
