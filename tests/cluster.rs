@@ -10,7 +10,10 @@ use std::{
     thread,
 };
 
-use delfin_tests::{Host, Setup, receivers::Postgres};
+use delfin_tests::{
+    Host, Setup,
+    receivers::{KafkaBroker, Postgres},
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -81,6 +84,36 @@ impl Pair {
         Self { b, ..self }
     }
 
+    /// The same, with the id of the folder of `a`, as if the volume were mounted on another machine.
+    fn with_copied_folder_of_b(self) -> Self {
+        let pair = self.with_folder_of_b();
+        let copied = create_dir(pair.b.path("state")).and_then(|()| {
+            copy(
+                pair.a.path("state/cluster.id"),
+                pair.b.path("state/cluster.id"),
+            )
+        });
+        assert!(copied.is_ok(), "{copied:?}");
+        pair
+    }
+
+    /// Puts the journals on Kafka.
+    fn on_kafka(self, broker: &KafkaBroker) -> Self {
+        let table = format!(
+            "\n[cluster.kafka]\nbootstrap_servers = \"{}\"\nreplicas = 1\ntls = false\n",
+            broker.servers()
+        );
+        let with_table = |setup: Setup| {
+            let config = read_to_string(setup.path("delfin.conf")).unwrap_or_default();
+            setup.with_whole_config(&(config + &table))
+        };
+        Self {
+            a: with_table(self.a),
+            b: with_table(self.b),
+            ..self
+        }
+    }
+
     /// Starts `a`, which becomes active, and then `b`.
     fn start(&self) -> (Host, Host) {
         let a = self.a.start();
@@ -103,15 +136,20 @@ impl Pair {
         }
     }
 
+    /// The names of the series that arrived.
+    fn arrived(&self) -> BTreeSet<String> {
+        let lines = self.a.json_lines("out.jsonl");
+        let names = lines.iter().filter_map(|line| line["name"].as_str());
+        names.map(str::to_owned).collect()
+    }
+
     /// Waits until everything is delivered: every acknowledged batch has arrived.
     fn assert_nothing_is_missing(&self, host: &Host) {
         host.wait_for_exporter("PerformanceExporterFile", "nothing pending", |exporter| {
             exporter["pending"] == 0
         });
-        let lines = self.a.json_lines("out.jsonl");
-        let names = lines.iter().filter_map(|line| line["name"].as_str());
-        let arrived: BTreeSet<&str> = names.collect();
-        let is_missing = |name: &&String| !arrived.contains(name.as_str());
+        let arrived = self.arrived();
+        let is_missing = |name: &&String| !arrived.contains(*name);
         let missing: Vec<_> = self.acknowledged.iter().filter(is_missing).collect();
         assert!(missing.is_empty(), "{missing:?} of {arrived:?}");
         let unaccounted = host.metrics().of_exporter(
@@ -260,14 +298,7 @@ fn a_host_that_wakes_up_after_its_lease_writes_nothing_and_ends() {
     pair.assert_nothing_is_missing(&a);
     a.signal(Signal::STOP);
     // With another folder of the same id, as if the volume were mounted on another machine: nothing ends `a`.
-    pair = pair.with_folder_of_b();
-    let copied = create_dir(pair.b.path("state")).and_then(|()| {
-        copy(
-            pair.a.path("state/cluster.id"),
-            pair.b.path("state/cluster.id"),
-        )
-    });
-    assert!(copied.is_ok(), "{copied:?}");
+    pair = pair.with_copied_folder_of_b();
     let b = pair.b.start();
     wait_until_active(&b);
     let journal = pair.a.path("state/performance.db-wal");
@@ -397,6 +428,48 @@ fn without_the_database_no_host_is_active_until_it_is_back() {
     });
     pair.ingest(active);
     pair.assert_nothing_is_missing(active);
+}
+
+#[test]
+fn a_journal_on_kafka_is_taken_over_and_a_host_that_wakes_up_adds_nothing_to_it() {
+    let (Some(mut broker), Some(pair)) = (KafkaBroker::start(), Pair::new(SHORT)) else {
+        return;
+    };
+    let mut pair = pair.on_kafka(&broker);
+    let checked = pair.a.run(&["check", "--connect"]).expect_exit(0).stdout;
+    let line = format!(
+        "ok      connection of journals on Kafka ({})",
+        broker.servers()
+    );
+    assert!(checked.contains(&line), "{checked}");
+    let a = pair.a.start();
+    wait_until_active(&a);
+    pair.ingest(&a);
+    a.signal(Signal::STOP);
+    // Nothing ends `a`.
+    pair = pair.with_copied_folder_of_b();
+    let b = pair.b.start();
+    wait_until_active(&b);
+    let answer = thread::scope(|scope| {
+        let client = scope.spawn(|| a.try_ingest(&batch("late")));
+        a.signal(Signal::CONT);
+        client.join()
+    });
+    assert_eq!(answer.ok().flatten(), None);
+    let (status, log) = a.wait_for_end("has lost the lease of its cluster, and ends");
+    assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
+    pair.ingest(&b);
+    b.kill();
+    let b = pair.b.start();
+    wait_until_active(&b);
+    pair.ingest(&b);
+    pair.assert_nothing_is_missing(&b);
+    assert_eq!(pair.arrived().get("late"), None);
+    broker.kill();
+    let (status, answer) = b.ingest("performance", &batch("refused"));
+    assert_eq!(status, 503, "{answer}");
+    let refused = format!("broker `{}`: connection refused (", broker.servers());
+    b.wait_for_log(&refused);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::{
 use crate::platform::running_time;
 
 /// The guard of this process.
-pub(crate) static WRITE_GUARD: WriteGuard = WriteGuard(AtomicU64::new(UNLIMITED));
+pub(crate) static WRITE_GUARD: WriteGuard = WriteGuard::new();
 
 /// Without an end.
 const UNLIMITED: u64 = u64::MAX;
@@ -26,6 +26,11 @@ const UNLIMITED: u64 = u64::MAX;
 pub(crate) struct WriteGuard(AtomicU64);
 
 impl WriteGuard {
+    /// A guard that is open without an end.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(UNLIMITED))
+    }
+
     /// Whether the process may write now.
     pub(crate) fn is_open(&self) -> bool {
         match self.0.load(Ordering::Acquire) {
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_guard_ends_at_its_time_and_without_one_never() {
-        let guard = WriteGuard(AtomicU64::new(UNLIMITED));
+        let guard = WriteGuard::new();
         assert!(guard.is_open());
         guard.close();
         assert!(!guard.is_open());

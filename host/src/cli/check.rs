@@ -141,6 +141,7 @@ fn findings(
     let mut findings = addresses(config, is_host_running);
     findings.extend(log_file(config));
     findings.extend(cluster(config, check)?);
+    findings.extend(kafka(config, check)?);
     let drivers = Drivers::new(&scratch);
     drivers.update(plugins.drivers());
     let storages = config.storages.iter();
@@ -403,6 +404,30 @@ fn cluster(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Err
     Ok(Some(Finding {
         is_connection: true,
         ..Finding::of(format!("connection of {what}"), checked.map_err(redacted))
+    }))
+}
+
+/// The brokers of the journals, in the same way.
+fn kafka(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Error> {
+    let Some(cluster) = &config.cluster else {
+        return Ok(None);
+    };
+    let Some(kafka) = &cluster.kafka else {
+        return Ok(None);
+    };
+    let what = format!("journals on Kafka ({})", kafka.servers());
+    let topics = match kafka.topics(&cluster.name) {
+        Ok(topics) => topics,
+        Err(failure) => return Ok(Some(Finding::of(what, Err(failure.to_string())))),
+    };
+    if check != ExporterCheck::Connect {
+        return Ok(Some(Finding::of(what, Ok(()))));
+    }
+    let runtime = Runtime::new().map_err(Error::failed)?;
+    let checked = runtime.block_on(journal::check_topics(&topics));
+    Ok(Some(Finding {
+        is_connection: true,
+        ..Finding::of(format!("connection of {what}"), checked)
     }))
 }
 

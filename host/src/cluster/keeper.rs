@@ -40,6 +40,7 @@ pub(super) enum LeaseState {
     Waiting,
     Held {
         previous: PreviousHolder,
+        epoch: i64,
     },
     /// Given back, or not waited for any more.
     Left,
@@ -48,7 +49,7 @@ pub(super) enum LeaseState {
 impl LeaseState {
     pub(super) fn previous(&self) -> PreviousHolder {
         match self {
-            Self::Held { previous } => previous.clone(),
+            Self::Held { previous, .. } => previous.clone(),
             Self::Waiting | Self::Left => PreviousHolder::default(),
         }
     }
@@ -232,7 +233,8 @@ impl LeaseKeeper {
                 let member = &self.who.member;
                 log::info!(member, epoch; "took the lease of the cluster, this host becomes active");
                 self.view.send_modify(|view| view.obstacle = None);
-                self.state.send_replace(LeaseState::Held { previous });
+                self.state
+                    .send_replace(LeaseState::Held { previous, epoch });
                 Some(epoch)
             }
             // Another member was quicker.

@@ -163,6 +163,15 @@ impl ClusterMember {
             .await;
     }
 
+    /// The epoch of the lease; `None` if this member does not have it.
+    #[must_use]
+    pub fn epoch(&self) -> Option<i64> {
+        match &*self.state.borrow() {
+            LeaseState::Held { epoch, .. } => Some(*epoch),
+            LeaseState::Waiting | LeaseState::Left => None,
+        }
+    }
+
     /// The name of the cluster.
     #[must_use]
     pub fn cluster(&self) -> &str {

@@ -17,8 +17,8 @@ use delfin_plugin_api::{
 };
 use serde_json::{Map, Value};
 
-use super::{names::name_error, setting::Setting};
-use crate::platform::machine_name;
+use super::{kafka::KafkaConfig, names::name_error, setting::Setting};
+use crate::{journal::KafkaJournals, platform::machine_name};
 
 const POSTGRES: &str = "write `postgres://USER@HOST:5432/DATABASE`";
 const ADDRESS: &str =
@@ -46,9 +46,11 @@ pub struct ClusterConfig {
     pub address: Option<String>,
     /// How long the active host may write after it was last able to prove that it is active.
     pub lease: Duration,
+    /// Where the journals are; `None`: in the state folder.
+    pub kafka: Option<KafkaConfig>,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "postgres",
     "password",
     "tls",
@@ -59,6 +61,7 @@ const KEYS: [&str; 10] = [
     "member",
     "address",
     "lease",
+    "kafka",
 ];
 
 impl ClusterConfig {
@@ -87,6 +90,11 @@ impl ClusterConfig {
         let member = mistakes.read("member", take("member"), read_name, NAME);
         let address = mistakes.read("address", take("address"), read_address, ADDRESS);
         let lease = mistakes.read("lease", take("lease"), read_lease, LEASE);
+        let kafka = take("kafka").and_then(|kafka| {
+            serde_json::from_value(kafka)
+                .map_err(|error| mistakes.add(format!("`kafka`: {error}")))
+                .ok()
+        });
         mistakes.into_result(Self {
             postgres,
             tls,
@@ -94,6 +102,7 @@ impl ClusterConfig {
             member: member.unwrap_or_else(machine_name),
             address,
             lease: lease.unwrap_or(DEFAULT_LEASE),
+            kafka,
         })
     }
 
@@ -104,6 +113,23 @@ impl ClusterConfig {
     /// A file of a certificate cannot be used.
     pub fn connector(&self) -> Result<PostgresConnector, Failure> {
         PostgresConnector::new(self.postgres.clone(), self.tls.as_ref())
+    }
+
+    /// The journals on Kafka of the member with the lease of an epoch; `None`: they are in the state folder.
+    ///
+    /// # Errors
+    ///
+    /// A file of a certificate cannot be used.
+    pub fn journals(&self, epoch: i64) -> Result<Option<KafkaJournals>, Failure> {
+        let Some(kafka) = &self.kafka else {
+            return Ok(None);
+        };
+        Ok(Some(KafkaJournals {
+            topics: kafka.topics(&self.name)?,
+            connector: self.connector()?,
+            database: self.database(),
+            epoch,
+        }))
     }
 
     /// The hosts of the database and their ports, for messages.

@@ -17,6 +17,7 @@ mod find;
 mod host_address;
 mod ini;
 mod inputs;
+mod kafka;
 mod listeners;
 mod metrics;
 mod mistake;

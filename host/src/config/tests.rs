@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 54] = [
+const EXAMPLES: [&str; 58] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -91,6 +91,10 @@ const EXAMPLES: [&str; 54] = [
     "cluster.ca_certificate",
     "cluster.client_certificate",
     "cluster.client_key",
+    "cluster.kafka.bootstrap_servers",
+    "cluster.kafka.ca_certificate",
+    "cluster.kafka.client_certificate",
+    "cluster.kafka.client_key",
     "cluster.member",
     "cluster.password",
     "cluster.postgres",

@@ -19,6 +19,7 @@ mod counts;
 mod cursor;
 mod dead_letters;
 mod error;
+mod kafka;
 mod lock;
 mod record;
 mod sqlite;
@@ -37,6 +38,7 @@ use uuid::Uuid;
 use crate::batch::Seq;
 use crate::clock::{ClockKeeper, HostClock};
 use crate::platform::sync_folder;
+use crate::write_guard::WRITE_GUARD;
 
 pub use commit::Commit;
 pub use commit_queue::CommitQueue;
@@ -47,6 +49,7 @@ pub use dead_letters::{
     DeadLetterId, DeadLetterLimits, DeadLetterStore, StoredDeadLetter,
 };
 pub use error::{AppendError, CursorError, OpenError, ReadError};
+pub use kafka::{KafkaJournals, KafkaTopics};
 pub use lock::StateLock;
 pub use record::{BatchInfo, BatchState, NewRecord, ReadLimit, Receipt, Record};
 pub(crate) use sqlite::{JOURNAL, JournalCheck};
@@ -240,7 +243,7 @@ pub struct Journals {
 
 /// Opens both journals in a folder. Creates a missing folder.
 pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenError> {
-    open_locked(state_dir, lock(state_dir)?, limits)
+    open_locked(state_dir, lock(state_dir)?, limits, None)
 }
 
 /// Takes a state folder, and creates a missing one.
@@ -268,7 +271,7 @@ pub(crate) fn lock_as_root(state_dir: &Path) -> Result<StateLock, OpenError> {
     Ok(lock)
 }
 
-/// As [`open`], in a folder that was taken.
+/// As [`open`], in a folder that was taken. The journals are on Kafka if `kafka` says so.
 ///
 /// # Errors
 ///
@@ -277,12 +280,16 @@ pub fn open_locked(
     state_dir: &Path,
     lock: StateLock,
     limits: &JournalLimits,
+    kafka: Option<&KafkaJournals>,
 ) -> Result<Journals, OpenError> {
     let unusable = |source| OpenError::Folder {
         path: state_dir.to_path_buf(),
         source,
     };
-    state_dir::report_missing(state_dir, &[ALERTS, PERFORMANCE]).map_err(unusable)?;
+    match kafka {
+        Some(_) => state_dir::refuse_journals(state_dir, &[ALERTS, PERFORMANCE])?,
+        None => state_dir::report_missing(state_dir, &[ALERTS, PERFORMANCE]).map_err(unusable)?,
+    }
     // Alerts have an eighth of the bytes for themselves, so that performance batches
     // cannot use it up. They may also use the disk further than performance batches,
     // so that they are the last to be rejected.
@@ -296,16 +303,37 @@ pub fn open_locked(
         ..limits.clone()
     };
     let (clock, keeper) = HostClock::open(&state_dir.join("clock.json"));
-    let journal = |name, limits| sqlite::SqliteJournal::open(state_dir, name, limits, &clock);
+    let journal = |name, limits| -> Result<Arc<dyn Journal>, OpenError> {
+        Ok(match kafka {
+            Some(kafka) => {
+                let guard = &WRITE_GUARD;
+                Arc::new(kafka::KafkaJournal::open(
+                    kafka, name, guard, limits, &clock,
+                )?)
+            }
+            None => Arc::new(sqlite::SqliteJournal::open(
+                state_dir, name, limits, &clock,
+            )?),
+        })
+    };
     let journals = Journals {
-        alerts: Arc::new(journal(ALERTS, alerts)?),
-        performance: Arc::new(journal(PERFORMANCE, performance)?),
+        alerts: journal(ALERTS, alerts)?,
+        performance: journal(PERFORMANCE, performance)?,
         _clock: keeper,
         _lock: lock,
     };
     // A new file survives a crash only if its folder was synced too.
     sync_folder(state_dir).map_err(unusable)?;
     Ok(journals)
+}
+
+/// Checks that journals can be on Kafka. Changes nothing.
+///
+/// # Errors
+///
+/// Why they cannot, with the remedy.
+pub async fn check_topics(topics: &KafkaTopics) -> Result<(), String> {
+    topics.check(&[ALERTS, PERFORMANCE]).await
 }
 
 /// The id of the host process that uses a state folder, if any.

@@ -62,6 +62,11 @@ pub(in crate::journal) async fn dead_letters_are_found_by_exporter_time_reason_a
         ),
         [2]
     );
+    let first = DeadLetterFilter {
+        limit: Some(1),
+        ..by("no such")
+    };
+    assert_eq!(journal.count_dead_letters(&first), Ok(2));
     let exporter = Some("b".to_owned());
     assert_eq!(
         dead_letter_ids(

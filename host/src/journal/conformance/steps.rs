@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::super::{
     Backlog, Commit, DeadLetterCommit, DeadLetterDisposition, DeadLetterFilter, DeadLetterId,
-    DeadLetterLimits, Journal, NewRecord, Position, StartFrom,
+    DeadLetterLimits, Journal, NewRecord, Position, ReadLimit, StartFrom,
 };
 use super::model::{
     DEAD_LETTER_BYTES, Disposition, MAX_BATCHES, Model, ModelDeadLetter, STEP_MS, Selection, name,
@@ -359,13 +359,12 @@ impl JournalAndModel {
 }
 
 fn read_from(journal: &dyn Journal, from: u64) -> Vec<u64> {
-    let mut next = Seq(from);
-    let mut found = Vec::new();
-    while let Some(record) = journal.read(next).unwrap() {
-        found.push(record.seq.0);
-        next = record.seq.next();
-    }
-    found
+    let all = ReadLimit {
+        records: u32::MAX,
+        bytes: usize::MAX,
+    };
+    let records = journal.read_many(Seq(from), all).unwrap();
+    records.iter().map(|record| record.seq.0).collect()
 }
 
 fn record(rows: u64, items: u64, accepted_ms: i64) -> NewRecord {
@@ -427,9 +426,10 @@ fn step() -> impl Strategy<Value = Step> {
 
 pub(in crate::journal) fn every_item_has_one_count_and_every_cursor_reads_its_records(
     new: NewMedium,
+    cases: u32,
 ) {
     let config = ProptestConfig {
-        cases: delfin_tests::soak(48),
+        cases: delfin_tests::soak(cases),
         failure_persistence: None,
         ..ProptestConfig::default()
     };

@@ -40,7 +40,7 @@ fn new_medium() -> Box<dyn Medium> {
     Box::new(SqliteMedium { folder })
 }
 
-journal_conformance!(new_medium);
+journal_conformance!(new_medium, true, 48);
 
 /// A journal in a folder of its own, whose file can be damaged.
 pub(super) struct TestJournal {

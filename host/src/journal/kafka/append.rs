@@ -1,0 +1,71 @@
+//! Appends of callers: which of them are new, and what they get.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::entry::{BatchEntry, Term};
+use crate::batch::Seq;
+use crate::journal::{AppendError, NewRecord, Receipt};
+
+/// An append that a caller waits for.
+pub(super) struct PendingAppend {
+    /// The term and the sequence number are set when it is written.
+    pub(super) entry: BatchEntry,
+    pub(super) payload: Bytes,
+    caller: oneshot::Sender<Result<Receipt, AppendError>>,
+}
+
+/// The appends that are written together.
+#[derive(Default)]
+pub(super) struct AppendGroup {
+    pub(super) appends: Vec<PendingAppend>,
+    /// Appends of a batch or a key that the group has already.
+    pub(super) repeated: Vec<PendingAppend>,
+    batches: HashSet<uuid::Uuid>,
+    keys: HashSet<String>,
+    pub(super) bytes: u64,
+}
+
+impl PendingAppend {
+    pub(super) fn new(
+        record: NewRecord,
+        key: Option<String>,
+        caller: oneshot::Sender<Result<Receipt, AppendError>>,
+    ) -> Self {
+        Self {
+            entry: BatchEntry::new(Term::default(), Seq(0), &record, key),
+            payload: Bytes::from(record.payload),
+            caller,
+        }
+    }
+
+    pub(super) fn reply(self, result: Result<Receipt, AppendError>) {
+        // A caller that dropped its future does not need the result.
+        let _ = self.caller.send(result);
+    }
+
+    pub(super) fn fail(self, reason: &str) {
+        let reason = reason.to_owned();
+        self.reply(Err(AppendError::Unavailable { reason }));
+    }
+}
+
+impl AppendGroup {
+    /// Adds an append that the journal does not have yet.
+    pub(super) fn push(&mut self, append: PendingAppend) {
+        let is_new = self.batches.insert(append.entry.header.batch_id)
+            && append
+                .entry
+                .key
+                .as_ref()
+                .is_none_or(|key| self.keys.insert(key.clone()));
+        if is_new {
+            self.bytes += append.entry.bytes;
+            self.appends.push(append);
+        } else {
+            self.repeated.push(append);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The state of a journal in PostgreSQL: everything but its records.
+//!
+//! Promises: a change is made as a whole or not at all, and only while the term of its store is that of the
+//! journal, so that a former owner changes nothing, whenever its statements arrive.
+
+mod cursors;
+mod dead_letters;
+mod keys;
+
+use delfin_plugin_api::postgres::{
+    PostgresConnector, PostgresError, Remedies,
+    tokio_postgres::{Client, Row, Transaction, types::ToSql},
+};
+use uuid::Uuid;
+
+use super::cursors::CursorTable;
+use super::entry::Term;
+use super::index::JournalStart;
+use crate::batch::Seq;
+
+pub(super) use dead_letters::TrimLimits;
+pub(super) use keys::KeyReceipt;
+
+const TABLES: &str = include_str!("../schema.sql");
+
+/// Keeps other members from making the tables at the same time.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(4993447468)";
+
+/// Why the state was not read or changed.
+#[derive(Debug)]
+pub(super) enum StoreError {
+    Database(PostgresError),
+    /// A later term owns the journal.
+    Superseded,
+    /// The write guard has closed.
+    Late,
+}
+
+/// The state of a journal, when a term begins.
+pub(super) struct LoadedState {
+    pub(super) term: Term,
+    pub(super) start: JournalStart,
+    /// The newest record that was noted.
+    pub(super) head: Seq,
+    pub(super) keys_seq: Seq,
+    pub(super) last_dead_letter: u64,
+    pub(super) cursors: CursorTable,
+}
+
+/// A connection of the owner.
+pub(super) struct StateStore {
+    client: Client,
+    journal: String,
+    term: Term,
+}
+
+/// A change that is not durable yet.
+pub(super) struct StoreTransaction<'a> {
+    tx: Transaction<'a>,
+    journal: &'a str,
+}
+
+/// A connection for reads.
+pub(super) struct StateReader {
+    client: Client,
+    journal: String,
+}
+
+impl StateStore {
+    /// Makes the tables if they are missing.
+    pub(super) async fn connect(connector: &PostgresConnector) -> Result<Client, StoreError> {
+        const ARE_KNOWN: &str = "SELECT to_regclass('delfin_idempotency_keys') IS NOT NULL";
+        let client = connector.connect().await?;
+        if !client.query_one(ARE_KNOWN, &[]).await?.get::<_, bool>(0) {
+            client
+                .batch_execute(&format!("BEGIN; {LOCK}; {TABLES} COMMIT"))
+                .await?;
+        }
+        Ok(client)
+    }
+
+    /// Begins a term of an epoch, and reads the state. Changes of earlier terms are refused from now on.
+    pub(super) async fn claim(
+        mut client: Client,
+        journal: &str,
+        epoch: i64,
+    ) -> Result<(Self, LoadedState), StoreError> {
+        const CLAIM: &str = "INSERT INTO delfin_journals AS j (name, epoch, session) VALUES ($1, $2, 1)
+             ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch,
+               session = CASE WHEN j.epoch = excluded.epoch THEN j.session + 1 ELSE 1 END
+             WHERE j.epoch <= excluded.epoch
+             RETURNING session, first_seq, first_offset, items_before, bytes_before, keys_seq, last_dead_letter,
+               fence_epoch, fence_session, head_seq";
+        let tx = client.transaction().await?;
+        let Some(row) = tx.query_opt(CLAIM, &[&journal, &epoch]).await? else {
+            return Err(StoreError::Superseded);
+        };
+        let term = Term {
+            epoch,
+            session: row.get(0),
+        };
+        let cursors = cursors::load(&tx, journal).await?;
+        tx.commit().await?;
+        let state = LoadedState {
+            term,
+            start: JournalStart {
+                seq: Seq(number(&row, 1)),
+                offset: row.get(2),
+                fence: fence(&row),
+                items: number(&row, 3),
+                bytes: number(&row, 4),
+            },
+            head: Seq(number(&row, 9)),
+            keys_seq: Seq(number(&row, 5)),
+            last_dead_letter: number(&row, 6),
+            cursors,
+        };
+        let store = Self {
+            client,
+            journal: journal.to_owned(),
+            term,
+        };
+        Ok((store, state))
+    }
+
+    /// Begins the next term of the same epoch.
+    pub(super) async fn next_term(&mut self) -> Result<Term, StoreError> {
+        const NEXT: &str = "UPDATE delfin_journals SET session = session + 1
+             WHERE name = $1 AND epoch = $2 AND session = $3 RETURNING session";
+        let Term { epoch, session } = self.term;
+        let row = self
+            .client
+            .query_opt(NEXT, &[&self.journal, &epoch, &session])
+            .await?;
+        let row = row.ok_or(StoreError::Superseded)?;
+        self.term.session = row.get(0);
+        Ok(self.term)
+    }
+
+    /// Begins a change, and notes the newest record. The term stays that of this store until the change has ended.
+    pub(super) async fn begin(&mut self, head: Seq) -> Result<StoreTransaction<'_>, StoreError> {
+        const FENCE: &str = "UPDATE delfin_journals SET head_seq = $4
+             WHERE name = $1 AND epoch = $2 AND session = $3";
+        let Term { epoch, session } = self.term;
+        let tx = self.client.transaction().await?;
+        let owned = tx
+            .execute(FENCE, &[&self.journal, &epoch, &session, &bigint(head.0)])
+            .await?;
+        if owned == 0 {
+            return Err(StoreError::Superseded);
+        }
+        Ok(StoreTransaction {
+            tx,
+            journal: &self.journal,
+        })
+    }
+}
+
+impl StoreTransaction<'_> {
+    pub(super) async fn set_start(&self, start: JournalStart) -> Result<(), StoreError> {
+        const SET: &str =
+            "UPDATE delfin_journals SET first_seq = $2, first_offset = $3, items_before = $4,
+             bytes_before = $5, fence_epoch = $6, fence_session = $7 WHERE name = $1";
+        let values: [&(dyn ToSql + Sync); 7] = [
+            &self.journal,
+            &bigint(start.seq.0),
+            &start.offset,
+            &bigint(start.items),
+            &bigint(start.bytes),
+            &start.fence.map(|fence| fence.epoch),
+            &start.fence.map(|fence| fence.session),
+        ];
+        self.tx.execute(SET, &values).await?;
+        Ok(())
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl StateReader {
+    pub(super) fn new(client: Client, journal: &str) -> Self {
+        Self {
+            client,
+            journal: journal.to_owned(),
+        }
+    }
+
+    /// Whether the connection has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+}
+
+impl StoreError {
+    /// The reason, with the name of the database and the remedy.
+    pub(super) fn into_reason(self, database: &str) -> String {
+        const RIGHT: &str = "grant the role `CREATE` on the schema `public`, or create the tables of `delfin-host` \
+                             and grant it `SELECT`, `INSERT`, `UPDATE` and `DELETE` on them";
+        let remedies = Remedies {
+            login: "check the user of `cluster.postgres`, `cluster.password` and the server's `pg_hba.conf`",
+            password: "set `cluster.password`",
+            right: &|_| RIGHT.to_owned(),
+        };
+        match self {
+            Self::Database(error) => error.into_failure(&database, &remedies).to_string(),
+            Self::Superseded => SUPERSEDED.to_owned(),
+            Self::Late => LEASE_OVER.to_owned(),
+        }
+    }
+}
+
+/// Why a former owner changes nothing.
+const SUPERSEDED: &str = "a member with a later epoch owns the journal (if the lease was deleted, set its `epoch` in \
+                          `delfin_leases` above that in `delfin_journals`)";
+
+/// Why nothing is written after the lease.
+pub(super) const LEASE_OVER: &str = "the lease of this host is over";
+
+impl From<PostgresError> for StoreError {
+    fn from(error: PostgresError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<delfin_plugin_api::postgres::tokio_postgres::Error> for StoreError {
+    fn from(error: delfin_plugin_api::postgres::tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// A count as the database has it, whose numbers have a sign.
+fn bigint(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn number(row: &Row, column: usize) -> u64 {
+    u64::try_from(row.get::<_, i64>(column)).unwrap_or(0)
+}
+
+fn fence(row: &Row) -> Option<Term> {
+    Some(Term {
+        epoch: row.get::<_, Option<i64>>(7)?,
+        session: row.get::<_, Option<i64>>(8)?,
+    })
+}
+
+fn batch_id(row: &Row, column: usize) -> Uuid {
+    Uuid::from_slice(row.get(column)).unwrap_or_default()
+}
+
+/// Text without the one character that the database does not take.
+fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
