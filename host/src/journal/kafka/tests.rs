@@ -12,6 +12,7 @@ use kafka_protocol::records::Compression;
 
 use super::client::encode;
 use super::entry::{BatchEntry, Term};
+use super::store::StateStore;
 use super::*;
 use crate::journal::conformance::{Medium, after, journal_conformance, limits, record};
 use relay::Relay;
@@ -64,8 +65,6 @@ impl KafkaMedium {
     }
 
     fn open_of(&self, epoch: i64, limits: JournalLimits) -> Result<KafkaJournal, OpenError> {
-        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.postgres);
-        let options: PostgresOptions = url.parse().unwrap();
         let tls = self.tls.as_ref().map(|tls| Arc::new(tls.config().unwrap()));
         let topics = KafkaTopics {
             bootstrap_servers: vec![self.brokers.clone()],
@@ -75,7 +74,7 @@ impl KafkaMedium {
         };
         let journals = KafkaJournals {
             topics,
-            connector: PostgresConnector::new(options, None).unwrap(),
+            connector: self.connector(),
             database: format!("127.0.0.1:{}", self.postgres),
             epoch,
         };
@@ -86,6 +85,12 @@ impl KafkaMedium {
     fn try_open(&self, limits: JournalLimits) -> Result<KafkaJournal, OpenError> {
         static EPOCHS: AtomicI64 = AtomicI64::new(1);
         self.open_of(EPOCHS.fetch_add(1, Ordering::Relaxed), limits)
+    }
+
+    fn connector(&self) -> PostgresConnector {
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.postgres);
+        let options: PostgresOptions = url.parse().unwrap();
+        PostgresConnector::new(options, None).unwrap()
     }
 
     /// A client apart from the journal.
@@ -192,6 +197,23 @@ async fn a_write_of_a_former_owner_that_arrives_late_does_not_count() {
     assert_eq!(items(&owner), [(1, 1), (2, 3)]);
     drop(owner);
     assert_eq!(items(&medium.owner()), [(1, 1), (2, 3)]);
+}
+
+#[tokio::test]
+async fn an_owner_that_is_paused_within_a_transaction_does_not_keep_the_next_one_waiting() {
+    let Some(medium) = KafkaMedium::new() else {
+        return;
+    };
+    drop(medium.owner());
+    let paused = StateStore::connect(&medium.connector()).await.unwrap();
+    let held = format!(
+        "BEGIN; UPDATE delfin_journals SET head_seq = 1000 WHERE name = '{}'",
+        medium.topic()
+    );
+    paused.batch_execute(&held).await.unwrap();
+    let owner = medium.owner();
+    assert_eq!(owner.append(record(1), None).await.unwrap().seq, Seq(1));
+    paused.batch_execute("COMMIT").await.unwrap_err();
 }
 
 #[tokio::test]

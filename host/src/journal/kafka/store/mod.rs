@@ -26,6 +26,10 @@ const TABLES: &str = include_str!("../schema.sql");
 /// Keeps other members from making the tables at the same time.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(4993447468)";
 
+/// An owner that is paused within a transaction has the lock of its journal. The server ends the transaction, so that the next owner
+/// need not wait for it.
+const END_IDLE: &str = "SET idle_in_transaction_session_timeout = '2s'";
+
 /// Why the state was not read or changed.
 #[derive(Debug)]
 pub(super) enum StoreError {
@@ -67,10 +71,11 @@ pub(super) struct StateReader {
 }
 
 impl StateStore {
-    /// Makes the tables if they are missing.
+    /// Opens a connection, and makes the tables if they are missing.
     pub(super) async fn connect(connector: &PostgresConnector) -> Result<Client, StoreError> {
         const ARE_KNOWN: &str = "SELECT to_regclass('delfin_idempotency_keys') IS NOT NULL";
         let client = connector.connect().await?;
+        client.batch_execute(END_IDLE).await?;
         if !client.query_one(ARE_KNOWN, &[]).await?.get::<_, bool>(0) {
             client
                 .batch_execute(&format!("BEGIN; {LOCK}; {TABLES} COMMIT"))
