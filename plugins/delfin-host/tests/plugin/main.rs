@@ -11,9 +11,13 @@ const ALERTS: &str = "AlertExporterDelfinHost";
 
 #[test]
 fn conforms() {
-    let receiver = TestReceiver::start(|_| {
-        let response = TestResponse::new(202).header("content-type", "application/json");
-        response.body(r#"{"batch_id":"b"}"#)
+    let receiver = TestReceiver::start(|request| {
+        let (status, body) = match request.method.as_str() {
+            "GET" => (200, r#"{"ready":true}"#),
+            _ => (202, r#"{"batch_id":"b"}"#),
+        };
+        let response = TestResponse::new(status).header("content-type", "application/json");
+        response.body(body)
     });
     conformance(|_, _| {
         json!({

@@ -25,7 +25,7 @@ fn stores(request: &TestRequest) -> TestResponse {
     match request.method.as_str() {
         "PUT" => response.body(r#"{"acknowledged":true}"#),
         "POST" => response.body(r#"{"errors":false}"#),
-        _ => response.body("{}"),
+        _ => response.body(r#"{"version":{"number":"9.0.0"}}"#),
     }
 }
 

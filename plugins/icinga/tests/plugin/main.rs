@@ -18,10 +18,12 @@ const PERFORMANCE: &str = "PerformanceExporterIcinga";
 const ALERTS: &str = "AlertExporterIcinga";
 
 /// The answer of an Icinga that has every service.
-fn processes(_: &TestRequest) -> TestResponse {
-    TestResponse::new(200)
-        .header("content-type", "application/json")
-        .body(r#"{"results":[{"code":200,"status":"Successfully processed check result"}]}"#)
+fn processes(request: &TestRequest) -> TestResponse {
+    let response = TestResponse::new(200).header("content-type", "application/json");
+    response.body(match request.method.as_str() {
+        "GET" => r#"{"results":[{"user":"u","version":"r2.14.5-1"}]}"#,
+        _ => r#"{"results":[{"code":200,"status":"Successfully processed check result"}]}"#,
+    })
 }
 
 #[test]
