@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 const HIDDEN: &str = "<redacted>";
 
 /// Parts of the names of settings whose values are secrets.
-const SECRET_NAMES: [&str; 11] = [
+const SECRET_NAMES: [&str; 12] = [
     "password",
     "passwd",
     "secret",
@@ -19,6 +19,7 @@ const SECRET_NAMES: [&str; 11] = [
     "apikey",
     "private_key",
     "auth_key",
+    "routing_key",
     "authorization",
     "community",
     "credential",
