@@ -18,8 +18,17 @@ const MASK: &str = "***";
 const MIN_CHARS: usize = 4;
 
 /// What encoders for URLs leave in addition to `A` to `Z`, `a` to `z`, `0` to `9` and `-._~`: in the value of a query,
-/// in a component as browsers encode it, in a segment of a path, and in a whole URL.
-const KEPT_IN_URLS: [&str; 4] = ["", "!*'()", "!$&'()*+,;=:@", "!$&'()*+,;=:@/?#"];
+/// in a path as Python encodes it, in a component as browsers do, in a segment of a path, and in a whole URL.
+const KEPT_IN_URLS: [&str; 5] = ["", "/", "!*'()", "!$&'()*+,;=:@", "!$&'()*+,;=:@/?#"];
+
+/// Whether an encoder for JSON writes a character as `\u` and its number, in addition to those that it must: none, those that
+/// mean something in HTML, those and all that are not ASCII, or only the latter.
+const NUMBERED_IN_JSON: [fn(char) -> bool; 4] = [
+    |_| false,
+    |c| matches!(c, '<' | '>' | '&'),
+    |c| matches!(c, '<' | '>' | '&' | '\'' | '"' | '+' | '`') || !c.is_ascii(),
+    |c| !c.is_ascii(),
+];
 
 /// A shorter line of a secret says nothing of it.
 const MIN_LINE_BYTES: usize = 16;
@@ -29,8 +38,8 @@ const MIN_LINE_BYTES: usize = 16;
 /// A secret of fewer than four characters is not replaced. Of a secret with
 /// several lines, such as a private key, each line of at least 16 bytes is
 /// replaced as well, and of any secret also the forms in which messages quote it,
-/// with `\n` for a line end, in which JSON and HTML escape `/` and `&`, and in which URLs and
-/// forms encode it, each also in upper and lower case of ASCII.
+/// with `\n` for a line end, in which encoders for JSON, URLs and forms write it, and HTML its
+/// `&`, each also in upper and lower case of ASCII.
 ///
 /// ```
 /// use delfin_plugin_api::redact::Redactor;
@@ -70,12 +79,12 @@ impl Redactor {
         for text in [secret, &quoted].into_iter().chain(lines) {
             self.insert(text, shown);
         }
-        // As JSON of other languages and web pages write them.
-        for (plain, escaped) in [("/", "\\/"), ("&", "\\u0026"), ("&", "&amp;")] {
-            if secret.contains(plain) {
-                self.insert(&secret.replace(plain, escaped), shown);
-            }
+        for is_numbered in NUMBERED_IN_JSON {
+            let escaped = escaped_in_json(secret, is_numbered);
+            self.insert(&escaped.replace('/', "\\/"), shown);
+            self.insert(&escaped, shown);
         }
+        self.insert(&secret.replace('&', "&amp;"), shown);
         for kept in KEPT_IN_URLS {
             let encoded = percent_encoded(secret, kept);
             self.insert(&encoded.replace("%20", "+"), shown);
@@ -145,6 +154,26 @@ impl Redactor {
         };
         self.secrets.insert(index, replacement);
     }
+}
+
+/// A text as a JSON string has it, without its quotes.
+fn escaped_in_json(text: &str, is_numbered: fn(char) -> bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut utf16 = [0; 2];
+    for c in text.chars() {
+        match c {
+            c if is_numbered(c) => {
+                let numbers = c.encode_utf16(&mut utf16).iter();
+                escaped.extend(numbers.map(|number| format!("\\u{number:04x}")));
+            }
+            '"' | '\\' => escaped.extend(['\\', c]),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 impl std::fmt::Debug for Redactor {
@@ -240,8 +269,16 @@ mod tests {
 
     #[test]
     fn a_secret_is_replaced_as_json_and_html_escape_it() {
-        let redactor = redactor(&[("ab/cd&ef", "***")]);
-        for escaped in ["ab\\/cd&ef", "ab/cd\\u0026ef", "ab/cd&amp;ef"] {
+        let redactor = redactor(&[("ab/cd&'\"ä+", "***")]);
+        for escaped in [
+            r#"ab\/cd&'\"ä+"#,
+            r#"ab/cd&'\"ä+"#,
+            r#"ab/cd\u0026'\"ä+"#,
+            r#"ab/cd&'\"\u00e4+"#,
+            r#"ab\/cd&'\"\u00E4+"#,
+            r#"ab/cd\u0026\u0027\u0022\u00E4\u002B"#,
+            r#"ab/cd&amp;'"ä+"#,
+        ] {
             assert_eq!(redactor.redact(escaped), "***");
         }
     }
@@ -255,6 +292,7 @@ mod tests {
             "Hunter+2%2F%C3%A4%3D",
             "Hunter%202%2F%C3%A4=",
             "Hunter%202/%C3%A4=",
+            "Hunter%202/%C3%A4%3D",
             "HUNTER 2/ä=",
         ] {
             assert_eq!(redactor.redact(&format!("Ä {encoded}!")), "Ä ***!");
