@@ -252,6 +252,10 @@ impl<T: Exporter> abi::Exporter for GuardedExporter<T> {
     }
 
     fn close(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
+        if self.panicked.is_some() {
+            // The call that panicked has told so.
+            return encode_outcome(Ok(()));
+        }
         self.call(EntryPoint::Close, |exporter| {
             exporter.close(&Context::new(context))
         })
