@@ -67,10 +67,10 @@ impl IncidentService for ServiceNow {
     }
 }
 
-/// An instance that hibernates answers with a page.
+/// `{"result":{"Default Bulk Endpoint":"1 events were inserted"}}`. An instance that hibernates answers with a page.
 fn is_accepted(response: &Response) -> bool {
     let body: Option<Value> = response.json();
-    body.is_some_and(|body| body.is_object() && body.get("error").is_none())
+    body.is_some_and(|body| body.get("result").is_some() && body.get("error").is_none())
 }
 
 /// `{"error":{"message":"…","detail":"…"},"status":"failure"}`
