@@ -74,7 +74,10 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<CountFault
     for exporter in exporters.collect::<rusqlite::Result<Vec<String>>>()? {
         let reason = match counts(connection, &exporter) {
             Ok(counts) => match counts.map_or(0, |counts| counts.unaccounted()) {
-                0 => continue,
+                0 => match row_beyond_record(connection, &exporter)? {
+                    None => continue,
+                    Some(row) => format!("its cursor is at row {row} of a record that has fewer"),
+                },
                 items => format!("{items} items are unaccounted for"),
             },
             // A value that is no count. Where SQLite fails, another table may be damaged.
@@ -84,6 +87,17 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<CountFault
         faults.push(CountFault { exporter, reason });
     }
     Ok(faults)
+}
+
+/// The row of its record at which a cursor is, if the record has not so many.
+fn row_beyond_record(connection: &Connection, exporter: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT next_row FROM cursors JOIN batches ON seq = next_seq
+             WHERE exporter = ?1 AND next_row > rows",
+        )?
+        .query_row([exporter], |row| row.get(0))
+        .optional()
 }
 
 /// The backlog of an exporter; `None` without a cursor.

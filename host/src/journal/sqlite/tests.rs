@@ -349,6 +349,7 @@ async fn counts_that_do_not_add_up_are_damage_and_begin_again() {
         "UPDATE cursors SET start_items = 9".to_owned(),
         "UPDATE cursors SET replayed_items = 5".to_owned(),
         "UPDATE cursors SET next_items = 3".to_owned(),
+        "UPDATE cursors SET next_row = 6".to_owned(),
         format!("UPDATE cursors SET delivered = {max}, dead_lettered = {max}, filtered = {max}"),
     ] {
         let mut journal = TestJournal::new(limits());
