@@ -207,9 +207,14 @@ impl LogWriter {
         if let Err(reason) = self.reopen().await {
             return fail_all(appends, &reason);
         }
-        let known = match self.known_keys(&appends).await {
-            Ok(known) => known,
-            Err(reason) => return fail_all(appends, &reason),
+        let (appends, known) = match self.known_keys(&appends).await {
+            Ok(known) => (appends, known),
+            Err(reason) => {
+                let asks = |append: &PendingAppend| self.asks_database(append);
+                let (unknown, others) = appends.into_iter().partition(asks);
+                fail_all(unknown, &reason);
+                (others, Vec::new())
+            }
         };
         let mut group = AppendGroup::default();
         let mut may_make_room = true;
@@ -242,16 +247,21 @@ impl LogWriter {
 
     /// The keys of these appends that the database has.
     async fn known_keys(&self, appends: &[PendingAppend]) -> Result<Vec<KeyReceipt>, String> {
-        let keys: Vec<String> = {
-            let contents = self.shared.contents();
-            let keys = appends.iter().filter_map(|append| append.entry.key.clone());
-            keys.filter(|key| !contents.new_keys.contains_key(key))
-                .collect()
-        };
+        let asked = appends.iter().filter(|append| self.asks_database(append));
+        let keys: Vec<String> = asked
+            .filter_map(|append| append.entry.key.clone())
+            .collect();
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         self.queries.find_keys(&keys).await
+    }
+
+    /// Whether only the database tells if the journal has the key of an append.
+    fn asks_database(&self, append: &PendingAppend) -> bool {
+        let contents = self.shared.contents();
+        let key = append.entry.key.as_ref();
+        key.is_some_and(|key| !contents.new_keys.contains_key(key))
     }
 
     /// Whether an append fits. Records that no cursor needs are deleted for it.

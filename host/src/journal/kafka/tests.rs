@@ -288,8 +288,16 @@ async fn without_a_database_commits_are_refused_and_with_it_they_go_on() {
         "{reason}"
     );
     assert_eq!(journal.counts("a").unwrap().unwrap().pending, 1);
-    // Records need no database.
-    journal.append(record(2), None).await.unwrap();
+    // Records need no database. Whether a key is known is in it.
+    let (keyed, other) = tokio::join!(
+        journal.append(record(1), Some("key".to_owned())),
+        journal.append(record(2), None)
+    );
+    assert!(
+        matches!(keyed, Err(AppendError::Unavailable { .. })),
+        "{keyed:?}"
+    );
+    other.unwrap();
     relay.restore();
     let committed = tokio::time::timeout(delfin_tests::PATIENCE, async {
         while journal.commit("a", delivered()).await.is_err() {

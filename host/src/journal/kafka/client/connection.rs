@@ -84,7 +84,8 @@ impl BrokerConnection {
         let opened = opened.map_err(|_| late())?;
         Ok(Self {
             address: address.to_owned(),
-            stream: opened.map_err(|error| BrokerFailure::connecting(address, &error))?,
+            stream: opened
+                .map_err(|error| BrokerFailure::connecting(address, &error, tls.is_some()))?,
             requests: 0,
         })
     }

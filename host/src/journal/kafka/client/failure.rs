@@ -19,7 +19,12 @@ impl BrokerFailure {
         Self(format!("topic `{topic}`: {reason}"))
     }
 
-    pub(super) fn connecting(address: &str, error: &io::Error) -> Self {
+    pub(super) fn connecting(address: &str, error: &io::Error, is_encrypted: bool) -> Self {
+        if is_encrypted && error.kind() == io::ErrorKind::UnexpectedEof {
+            let reason = "it ends the TLS handshake (is it stopping, or does its listener not use TLS? Then set \
+                          `cluster.kafka.tls = false`, or use the port of another listener)";
+            return Self::of_broker(address, reason);
+        }
         if let Some(reason) = tls::reason_of(error) {
             return Self::of_broker(address, reason);
         }
