@@ -13,6 +13,8 @@ pub struct ClickHouse {
     port: u16,
 }
 
+restartable!(ClickHouse);
+
 impl ClickHouse {
     /// Starts a server on a free port with its data in a folder; `None` where it is missing.
     #[must_use]
@@ -58,17 +60,6 @@ impl ClickHouse {
         let rows = text.lines().map(serde_json::from_str);
         rows.collect::<Result<_, _>>()
             .map_err(|error| format!("{error}: {text}"))
-    }
-
-    /// Stops the server without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts the server again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {

@@ -13,6 +13,8 @@ pub struct InfluxDb {
     port: u16,
 }
 
+restartable!(InfluxDb);
+
 impl InfluxDb {
     /// Starts InfluxDB on a free port with its data in a folder; `None` where it is missing.
     #[must_use]
@@ -59,17 +61,6 @@ impl InfluxDb {
             Value::Array(series) => Some(series),
             _ => Some(Vec::new()),
         }
-    }
-
-    /// Stops InfluxDB without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts InfluxDB again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {

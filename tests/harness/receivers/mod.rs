@@ -5,6 +5,24 @@
 //!
 //! Knows nothing of the host.
 
+/// A receiver with a `server` and a `wait`, which tests stop and start again.
+macro_rules! restartable {
+    ($receiver:ty) => {
+        impl $receiver {
+            /// Stops the receiver without a warning.
+            pub fn kill(&mut self) {
+                self.server.kill();
+            }
+
+            /// Starts the receiver again, after it was stopped.
+            pub fn restart(&mut self) {
+                self.server.restart();
+                self.wait();
+            }
+        }
+    };
+}
+
 mod clickhouse;
 mod configured_client;
 mod icinga;

@@ -11,6 +11,8 @@ pub struct Nats {
     port: u16,
 }
 
+restartable!(Nats);
+
 impl Nats {
     /// Starts a server on a free port with its data in a folder, and these lines in its
     /// configuration; `None` where it is missing.
@@ -41,17 +43,6 @@ impl Nats {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Stops the server without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts the server again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {

@@ -13,6 +13,8 @@ pub struct OpenSearch {
     port: u16,
 }
 
+restartable!(OpenSearch);
+
 impl OpenSearch {
     /// Starts a node on free ports with its data in a folder; `None` where it is missing.
     #[must_use]
@@ -61,17 +63,6 @@ impl OpenSearch {
     /// Creates an index that is no data stream.
     pub fn create_index(&self, name: &str, mappings: &Value) {
         self.put("PUT", name, &json!({ "mappings": mappings }));
-    }
-
-    /// Stops the node without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts the node again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn put(&self, method: &str, path: &str, body: &Value) {

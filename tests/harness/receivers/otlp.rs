@@ -20,6 +20,8 @@ pub struct OtlpCollector {
     accepted: PathBuf,
 }
 
+restartable!(OtlpCollector);
+
 /// The PEM files of a receiver with TLS, which requires a certificate of its authority from its
 /// clients.
 pub struct OtlpTls<'a> {
@@ -91,17 +93,6 @@ impl OtlpCollector {
     pub fn refuse(&self, code: u32, retry_seconds: u32) {
         let file = self.accepted.with_extension("jsonl.refuse");
         must(fs::write(file, format!("{code} {retry_seconds}")), "refuse");
-    }
-
-    /// Stops the receiver without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts the receiver again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {

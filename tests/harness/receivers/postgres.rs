@@ -24,6 +24,8 @@ pub struct Postgres {
     port: u16,
 }
 
+restartable!(Postgres);
+
 /// The PEM files of a server.
 pub struct PostgresTls<'a> {
     /// The certificate.
@@ -102,17 +104,6 @@ impl Postgres {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Stops PostgreSQL without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts PostgreSQL again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     /// Runs a statement as `postgres`.

@@ -29,6 +29,8 @@ pub struct Prometheus {
     server: Server,
 }
 
+restartable!(Prometheus);
+
 /// A running Alertmanager without notifications, until it is dropped.
 pub struct Alertmanager {
     port: u16,
@@ -74,17 +76,6 @@ impl Prometheus {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Stops Prometheus without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts Prometheus again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {

@@ -13,6 +13,8 @@ pub struct QuestDb {
     port: u16,
 }
 
+restartable!(QuestDb);
+
 impl QuestDb {
     /// Starts QuestDB on a free port with its data in a folder; `None` where it is missing.
     #[must_use]
@@ -62,17 +64,6 @@ impl QuestDb {
     pub fn query(&self, query: &str) -> Option<Value> {
         let query = delfin_plugin_api::http::query_value(query);
         Some(get_json(&format!("{}/exec?query={query}", self.url()))?["dataset"].take())
-    }
-
-    /// Stops QuestDB without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts QuestDB again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {

@@ -11,6 +11,8 @@ pub struct Redis {
     port: u16,
 }
 
+restartable!(Redis);
+
 impl Redis {
     /// Starts a server on a free port, which writes each command to a file in a folder, with
     /// these lines in its configuration; `None` where it is missing.
@@ -39,17 +41,6 @@ impl Redis {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Stops the server without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts the server again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {

@@ -15,6 +15,8 @@ pub struct SmtpServer {
     port: u16,
 }
 
+restartable!(SmtpServer);
+
 impl SmtpServer {
     /// Starts a server on a free port, which writes mails to a folder; `None` where it is
     /// missing. The options are those of the program.
@@ -47,17 +49,6 @@ impl SmtpServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Stops the server without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts the server again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     /// The files of the mails that it has accepted so far.

@@ -17,6 +17,8 @@ pub struct Snmptrapd {
     starts: usize,
 }
 
+restartable!(Snmptrapd);
+
 /// A notification in its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnmpNotification {
@@ -52,17 +54,6 @@ impl Snmptrapd {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Stops it without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts it again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     /// What it has received so far.

@@ -12,6 +12,8 @@ pub struct S3Server {
     port: u16,
 }
 
+restartable!(S3Server);
+
 impl S3Server {
     /// The name of the bucket.
     pub const BUCKET: &'static str = "arrays";
@@ -60,17 +62,6 @@ impl S3Server {
     #[must_use]
     pub fn bucket(&self) -> PathBuf {
         self.objects.join(Self::BUCKET)
-    }
-
-    /// Stops the server without a warning.
-    pub fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    /// Starts the server again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {

@@ -13,6 +13,8 @@ pub struct VictoriaMetrics {
     port: u16,
 }
 
+restartable!(VictoriaMetrics);
+
 impl VictoriaMetrics {
     /// Starts VictoriaMetrics on a free port with its data in a folder; `None` where it is missing.
     #[must_use]
@@ -56,12 +58,6 @@ impl VictoriaMetrics {
     /// Stops VictoriaMetrics as an operator does: it writes what it has in memory.
     pub fn stop(&mut self) {
         self.server.stop();
-    }
-
-    /// Starts VictoriaMetrics again, after it was stopped.
-    pub fn restart(&mut self) {
-        self.server.restart();
-        self.wait();
     }
 
     fn wait(&self) {
