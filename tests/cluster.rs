@@ -174,6 +174,19 @@ fn wait_until_active(host: &Host) {
     });
 }
 
+/// Wakes a host that was paused for longer than its lease: it accepts nothing, and ends. Returns its log.
+fn wake_after_lease(host: Host) -> String {
+    let answer = thread::scope(|scope| {
+        let client = scope.spawn(|| host.try_ingest(&batch("late")));
+        host.signal(Signal::CONT);
+        client.join()
+    });
+    assert_eq!(answer.ok().flatten(), None);
+    let (status, log) = host.wait_for_end("has lost the lease of its cluster, and ends");
+    assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
+    log
+}
+
 /// Name, role and epoch of each member, as a host shows them.
 fn members(host: &Host) -> Vec<(String, String, Value)> {
     let (status, answer) = host.get("/v1/members");
@@ -304,14 +317,7 @@ fn a_host_that_wakes_up_after_its_lease_writes_nothing_and_ends() {
     let journal = pair.a.path("state/performance.db-wal");
     let written = read(&journal).unwrap_or_default();
     assert!(!written.is_empty());
-    let answer = thread::scope(|scope| {
-        let client = scope.spawn(|| a.try_ingest(&batch("late")));
-        a.signal(Signal::CONT);
-        client.join()
-    });
-    assert_eq!(answer.ok().flatten(), None);
-    let (status, log) = a.wait_for_end("has lost the lease of its cluster, and ends");
-    assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
+    let log = wake_after_lease(a);
     assert_eq!(read(&journal).unwrap_or_default(), written, "{log}");
 }
 
@@ -450,14 +456,7 @@ fn a_journal_on_kafka_is_taken_over_and_a_host_that_wakes_up_adds_nothing_to_it(
     pair = pair.with_copied_folder_of_b();
     let b = pair.b.start();
     wait_until_active(&b);
-    let answer = thread::scope(|scope| {
-        let client = scope.spawn(|| a.try_ingest(&batch("late")));
-        a.signal(Signal::CONT);
-        client.join()
-    });
-    assert_eq!(answer.ok().flatten(), None);
-    let (status, log) = a.wait_for_end("has lost the lease of its cluster, and ends");
-    assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
+    wake_after_lease(a);
     pair.ingest(&b);
     b.kill();
     let b = pair.b.start();

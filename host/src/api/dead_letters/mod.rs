@@ -47,7 +47,7 @@ struct DeadLetterPath {
 struct ListDeadLettersResponse {
     /// Performance first, then alerts; the oldest first in each.
     dead_letters: Vec<DeadLetterView>,
-    /// Number of dead letters that the query matches, of which `limit` are listed.
+    /// Number of dead letters that the query matches; at most `limit` of them are listed.
     total: u64,
 }
 
