@@ -1,6 +1,8 @@
 //! A standby: a host of a cluster that waits until it may become active.
 //!
-//! Promises: it opens nothing in the state folder but the tokens and the id of the folder, and starts no plugin. It answers every request of the API.
+//! Promises: it changes nothing in the state folder, except that the first host of a cluster gives the folder an id. It reads the
+//! tokens and this id, opens the other files only to check that it can read them, and starts no plugin. It answers every request of
+//! the API.
 
 mod readiness;
 

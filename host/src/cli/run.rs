@@ -180,9 +180,9 @@ async fn stand_by(
     };
     let standby = Standby::start(&loaded.config, cluster, end_without_lease);
     let standby = standby.await.map_err(Error::failed)?;
+    let readiness = standby.readiness(file).map_err(Error::failed)?;
     manager.ready();
     let alive = tokio::spawn(keep_alive(Arc::clone(manager), Vec::new()));
-    let readiness = standby.readiness(file).map_err(Error::failed)?;
     let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
     let active = tokio::select! {
         active = standby.run(signals.stop) => active,

@@ -31,9 +31,9 @@ pub(super) fn read(state_dir: &Path) -> io::Result<Option<String>> {
 }
 
 /// The id of a folder, which gets one if it has none. Of two members that do so at a time, both return the same.
-pub(super) fn read_or_create(state_dir: &Path) -> io::Result<String> {
+pub(super) fn read_or_create(state_dir: &Path) -> io::Result<Option<String>> {
     if let Some(id) = read(state_dir)? {
-        return Ok(id);
+        return Ok(Some(id));
     }
     create_folders(state_dir, FileReaders::Owner)?;
     let id = Uuid::now_v7().to_string();
@@ -43,11 +43,9 @@ pub(super) fn read_or_create(state_dir: &Path) -> io::Result<String> {
     match file.persist_noclobber(state_dir.join(FOLDER_ID)) {
         Ok(_) => {
             sync_folder(state_dir)?;
-            Ok(id)
+            Ok(Some(id))
         }
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-            Ok(read(state_dir)?.unwrap_or(id))
-        }
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => read(state_dir),
         Err(error) => Err(error.error),
     }
 }
@@ -62,8 +60,9 @@ mod tests {
         let state_dir = parent.path().join("state");
         assert_eq!(read(&state_dir).unwrap(), None);
         let id = read_or_create(&state_dir).unwrap();
+        assert!(id.is_some());
         assert_eq!(read_or_create(&state_dir).unwrap(), id);
-        assert_eq!(read(&state_dir).unwrap(), Some(id));
+        assert_eq!(read(&state_dir).unwrap(), id);
         let files = state_dir.read_dir().unwrap().count();
         assert_eq!(files, 1);
     }

@@ -12,6 +12,7 @@ use std::{
 use delfin_plugin_api::postgres::{PostgresConnector, PostgresError};
 use tokio::{
     sync::watch,
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 
@@ -69,6 +70,8 @@ pub(super) struct LeaseKeeper {
     pub(super) state: watch::Sender<LeaseState>,
     pub(super) leaving: watch::Receiver<bool>,
     pub(super) state_dir: PathBuf,
+    /// What the state folder has not answered yet.
+    pub(super) asked_folder: Option<JoinHandle<io::Result<Option<String>>>>,
     /// Why this member could not take over, as others have found.
     pub(super) obstacle: watch::Receiver<Option<String>>,
 }
@@ -128,10 +131,11 @@ impl LeaseKeeper {
                         // If its row was deleted, another member may still have it.
                         None => self.is_alone(),
                     };
-                    let folder = self.folder(seen.as_ref()).await;
-                    if let Ok(folder) = &folder
-                        && (is_free || running_time().saturating_sub(since) >= patience)
-                        && let Some(epoch) = self.take(seen.as_ref(), folder.as_deref()).await
+                    let may_take = is_free || running_time().saturating_sub(since) >= patience;
+                    let folder = self.folder(seen.as_ref(), may_take).await;
+                    if may_take
+                        && let Ok(Some(folder)) = &folder
+                        && let Some(epoch) = self.take(seen.as_ref(), folder).await
                     {
                         return Some(epoch);
                     }
@@ -164,13 +168,22 @@ impl LeaseKeeper {
         others.all(|member| member.role == MemberRole::Gone)
     }
 
-    /// The id of the state folder, which must be the one that the lease names. `None`: it has none, and there is no lease
-    /// yet.
-    async fn folder(&self, seen: Option<&SeenLease>) -> Result<Option<String>, String> {
-        let found = self.in_folder(folder::read).await?;
+    /// The id of the state folder, which must be the one that the lease names. A folder without one gets one if there is no
+    /// lease yet, and this member may take it; otherwise `None`.
+    async fn folder(
+        &mut self,
+        seen: Option<&SeenLease>,
+        may_create: bool,
+    ) -> Result<Option<String>, String> {
         let Some(seen) = seen else {
-            return Ok(found);
+            let id = if may_create {
+                folder::read_or_create
+            } else {
+                folder::read
+            };
+            return self.in_folder(id).await;
         };
+        let found = self.in_folder(folder::read).await?;
         if found.as_ref() == Some(&seen.folder) {
             return Ok(found);
         }
@@ -187,41 +200,38 @@ impl LeaseKeeper {
         ))
     }
 
-    /// Works in the state folder, whose volume may not answer.
-    async fn in_folder<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, String> {
+    /// Asks for the id of the state folder. If its volume does not answer, the next call waits for the same answer, so that one
+    /// thread at most is lost to it.
+    async fn in_folder(
+        &mut self,
+        id: fn(&Path) -> io::Result<Option<String>>,
+    ) -> Result<Option<String>, String> {
         let state_dir = self.state_dir.clone();
         let shown = state_dir.display().to_string();
-        let worked = timeout(self.lease / 3, spawn_blocking(move || work(&state_dir)));
-        match worked.await {
-            Ok(Ok(Ok(result))) => Ok(result),
-            Ok(Ok(Err(error))) => Err(format!(
+        let mut asked = match self.asked_folder.take() {
+            Some(asked) => asked,
+            None => spawn_blocking(move || id(&state_dir)),
+        };
+        let Ok(answer) = timeout(self.lease / 3, &mut asked).await else {
+            self.asked_folder = Some(asked);
+            return Err(format!(
+                "the state folder `{shown}` does not answer (check its volume)"
+            ));
+        };
+        let id = answer.map_err(|error| format!("the state folder `{shown}`: {error}"))?;
+        id.map_err(|error| {
+            format!(
                 "cannot use the id of the state folder `{shown}`: {error} (correct the owner and mode of the folder and of \
                  `{}` in it)",
                 folder::FOLDER_ID
-            )),
-            Ok(Err(_)) | Err(_) => Err(format!(
-                "the state folder `{shown}` does not answer (check its volume)"
-            )),
-        }
+            )
+        })
     }
 
-    /// `folder` is the id of the state folder; `None`: it gets one.
-    async fn take(&mut self, seen: Option<&SeenLease>, folder: Option<&str>) -> Option<i64> {
-        let folder = match folder {
-            Some(folder) => folder.to_owned(),
-            None => match self.in_folder(folder::read_or_create).await {
-                Ok(folder) => folder,
-                Err(reason) => {
-                    self.note_obstacle(Some(reason));
-                    return None;
-                }
-            },
-        };
+    /// `folder` is the id of the state folder.
+    async fn take(&mut self, seen: Option<&SeenLease>, folder: &str) -> Option<i64> {
         let sent = running_time();
-        let taken = self.call(async |store, who| store.take(who, seen, &folder).await);
+        let taken = self.call(async |store, who| store.take(who, seen, folder).await);
         match taken.await {
             Ok(Some(epoch)) => {
                 WRITE_GUARD.open_until(sent + self.lease);

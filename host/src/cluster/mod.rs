@@ -109,6 +109,7 @@ impl ClusterMember {
             state,
             leaving: left,
             state_dir: state_dir.to_owned(),
+            asked_folder: None,
             obstacle: noted,
         };
         // The lease is renewed also while the other threads are busy.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Checks a standby.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Readiness {
     member: ClusterMember,
     /// The file of the configuration; `None`: the first one that exists.
@@ -39,8 +39,10 @@ impl Readiness {
     pub async fn check(&self) -> Option<String> {
         let (file, cache) = (self.file.clone(), Arc::clone(&self.cache));
         let checked = spawn_blocking(move || check(file.as_deref(), cache.path())).await;
-        // A panic is in the log.
-        let obstacle = checked.ok()?.err();
+        let obstacle = match checked {
+            Ok(checked) => checked.err(),
+            Err(error) => Some(format!("the check did not end: {error}")),
+        };
         self.member.note_obstacle(obstacle.clone());
         obstacle
     }
