@@ -144,8 +144,7 @@ impl OpenFile {
     /// Removes the incomplete last line of an earlier exporter, and a batch that is not all on disk.
     pub(super) fn repair(&mut self) -> io::Result<()> {
         if let Some(IncompleteLine { path, start }) = &self.incomplete {
-            let bytes = self.len()?.saturating_sub(*start);
-            self.file.set_len(*start)?;
+            let bytes = self.cut(*start)?;
             log::warn!(path:% = path.display(), bytes; "removed an incomplete last line");
             self.incomplete = None;
         }
@@ -155,12 +154,18 @@ impl OpenFile {
     /// Removes a batch that is not all on disk.
     fn undo(&mut self) -> io::Result<()> {
         if let Some(start) = self.unfinished {
-            let len = self.len()?;
-            self.file.set_len(len.min(start))?;
+            self.cut(start)?;
             self.file.sync_data()?;
             self.unfinished = None;
         }
         Ok(())
+    }
+
+    /// Cuts off what is after this length, unless another program has made the file shorter. Returns how many bytes that were.
+    fn cut(&self, start: u64) -> io::Result<u64> {
+        let len = self.len()?;
+        self.file.set_len(len.min(start))?;
+        Ok(len.saturating_sub(start))
     }
 }
 
