@@ -4,8 +4,6 @@
 //! a clock that also counts the time for which the process or the machine was paused. Every connection that
 //! writes asks it when it commits, so that nothing is committed later. A host without a cluster may always
 //! write.
-//!
-//! Knows nothing of leases, databases or files.
 
 use std::{
     io,
@@ -16,6 +14,9 @@ use std::{
 use crate::platform::running_time;
 
 /// The guard of this process.
+/// Why nothing is written while the guard is closed.
+pub(crate) const LEASE_OVER: &str = "the lease of this host is over";
+
 pub(crate) static WRITE_GUARD: WriteGuard = WriteGuard::new();
 
 /// Without an end.
@@ -48,9 +49,7 @@ impl WriteGuard {
         if self.is_open() {
             return Ok(());
         }
-        Err(io::Error::other(
-            "this host does not have the lease of its cluster",
-        ))
+        Err(io::Error::other(LEASE_OVER))
     }
 
     /// The process may not write, until [`Self::open_until`].

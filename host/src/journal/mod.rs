@@ -22,6 +22,7 @@ mod error;
 mod kafka;
 mod lock;
 mod record;
+mod reopen;
 mod sqlite;
 mod state_dir;
 
@@ -60,6 +61,9 @@ pub(crate) use sqlite::{JOURNAL, JournalCheck};
 /// cancel it. Changes of one caller are made in the order of the calls, except that an
 /// append may be made before earlier commits.
 pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+/// How long an idempotency key is remembered.
+const KEY_TTL: Duration = Duration::from_hours(24);
 
 /// Names of the journals: `alerts.db` is the file of the first.
 const ALERTS: &str = "alerts";
@@ -163,7 +167,7 @@ pub trait Journal: DeadLetterStore {
 
     fn stats(&self) -> Result<JournalStats, ReadError>;
 
-    /// Checks the whole file, and has a damaged one replaced.
+    /// Checks the whole file, and has a damaged one replaced. On Kafka, asks the broker for the partition only.
     fn verify(&self) -> Result<(), ReadError>;
 
     /// The clock that measures the age of the times that the journal holds.
@@ -191,13 +195,13 @@ pub struct JournalStats {
     /// deleted as soon as their room is needed.
     pub needed_bytes: u64,
     pub max_bytes: u64,
-    /// Size of the file, including free pages.
+    /// Size of the file, including free pages; on Kafka, that of the payloads.
     pub file_bytes: u64,
     /// When the oldest record was accepted, in milliseconds since the Unix epoch.
     pub oldest_accepted_ms: Option<i64>,
     /// Free space on the disk, if the system reports it.
     pub free_disk_bytes: Option<u64>,
-    /// SQLite transactions, each synced to the disk.
+    /// Transactions that made changes durable. On Kafka: writes to the partition, and transactions of the database.
     pub transactions: u64,
     pub transaction_time: Duration,
     pub failed_transactions: u64,
@@ -363,6 +367,15 @@ impl JournalLimits {
     pub const ORPHAN_TTL: Duration = Duration::from_hours(24);
     /// The value of `max_commit_delay` in a running host.
     pub const MAX_COMMIT_DELAY: Duration = Duration::from_millis(200);
+
+    /// How long a record is kept that no cursor needs.
+    fn kept_for(&self, has_exporter: bool) -> Duration {
+        if has_exporter {
+            self.retention.min(self.max_age)
+        } else {
+            self.max_age
+        }
+    }
 
     /// Limits that a test or a benchmark never reaches: it sets those that it needs.
     ///

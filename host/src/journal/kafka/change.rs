@@ -4,24 +4,20 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::cursors::CursorTable;
 use super::index::JournalStart;
-use super::shared::OwnerState;
+use super::shared::{JournalContents, OwnerState};
 use super::store::{KeyReceipt, StoreError, StoreTransaction, TrimLimits};
 use crate::batch::Seq;
 use crate::clock::now_ms;
 use crate::journal::cursor::log_removed_orphan;
 use crate::journal::{
     Commit, Cursor, CursorError, DeadLetterCount, DeadLetterFilter, DeadLetterId, DeadLetterLimits,
-    StartFrom,
+    KEY_TTL, StartFrom,
 };
-
-/// How long an idempotency key is remembered.
-pub(super) const KEY_TTL: Duration = Duration::from_hours(24);
 
 /// Why records are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,11 +286,13 @@ impl<'a> JournalChange<'a> {
         self,
         reason: Option<DeleteReason>,
     ) -> Result<(StoreTransaction<'a>, ChangedState), StoreError> {
-        let start = reason.and_then(|reason| new_start(self.shared, &self.cursors, reason));
-        let (changed, keys, keys_seq, had) = {
+        let (start, changed, keys, keys_seq, had) = {
             let contents = self.shared.contents();
+            let start =
+                reason.and_then(|reason| new_start(self.shared, &contents, &self.cursors, reason));
             let keys: Vec<KeyReceipt> = contents.new_keys.values().cloned().collect();
             (
+                start,
                 self.cursors.changed_since(&contents.cursors),
                 keys,
                 contents.index.next(),
@@ -355,7 +353,7 @@ impl ChangedState {
             let before = contents.index.len();
             contents.index.remove_before(start);
             let pruned = before - contents.index.len();
-            shared.record(|stats| stats.pruned += pruned);
+            shared.update_activity(|stats| stats.pruned += pruned);
         }
         drop(contents);
         if self.committed {
@@ -366,35 +364,28 @@ impl ChangedState {
 
 /// Whether there are records to delete, or cursors, or keys to write.
 pub(super) fn has_garbage(shared: &OwnerState, reason: DeleteReason) -> bool {
-    let (cursors, has_keys) = {
-        let contents = shared.contents();
-        (contents.cursors.clone(), !contents.new_keys.is_empty())
-    };
-    has_keys
-        || new_start(shared, &cursors, reason).is_some()
-        || !orphans(shared, &cursors).is_empty()
+    let contents = shared.contents();
+    !contents.new_keys.is_empty()
+        || new_start(shared, &contents, &contents.cursors, reason).is_some()
+        || !orphans(shared, &contents.cursors).is_empty()
 }
 
 /// The start of the records once those are deleted that no cursor needs and whose time is over; `None`: nothing is
 /// deleted. A journal without a cursor of an exporter keeps its records for `max_age`, for the first one to come.
 fn new_start(
     shared: &OwnerState,
+    contents: &JournalContents,
     cursors: &CursorTable,
     reason: DeleteReason,
 ) -> Option<JournalStart> {
     let limits = &shared.limits;
     let has_exporter = cursors.of_exporters().next().is_some();
-    let keep = if has_exporter {
-        limits.retention.min(limits.max_age)
-    } else {
-        limits.max_age
-    };
+    let keep = limits.kept_for(has_exporter);
     let wanted_bytes = match reason {
         DeleteReason::Age => 0,
         DeleteReason::Room { bytes } => bytes,
     };
     let is_due = |accepted_ms| shared.clock.age(accepted_ms) >= keep;
-    let contents = shared.contents();
     let index = &contents.index;
     let first = index.first_kept(cursors.needed_from(), is_due, wanted_bytes);
     (first > index.start().seq).then(|| index.start_at(first, contents.end))

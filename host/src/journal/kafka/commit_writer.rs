@@ -8,21 +8,20 @@ use std::time::{Duration, Instant};
 
 use delfin_plugin_api::postgres::PostgresConnector;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 
 use super::change::{CallerChange, ChangedState, DeleteReason, JournalChange, has_garbage};
 use super::entry::Term;
 use super::shared::OwnerState;
-use super::store::{LEASE_OVER, LoadedState, StateStore, StoreError};
-use crate::write_guard::WriteGuard;
+use super::store::{LoadedState, StateStore, StoreError};
+use crate::journal::reopen;
+use crate::write_guard::{LEASE_OVER, WriteGuard};
 
 const MAX_GROUP: usize = 256;
 /// How often records are checked for their retention.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest time that the database may take for a change.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
-const MIN_REOPEN_DELAY: Duration = Duration::from_millis(100);
-const MAX_REOPEN_DELAY: Duration = Duration::from_secs(5);
 
 pub(super) enum CommitCommand {
     Change(Box<dyn CallerChange>),
@@ -73,6 +72,17 @@ impl StateOwner {
     pub(super) fn reason(&self, error: StoreError) -> String {
         error.into_reason(&self.database)
     }
+
+    /// The result of a call of the database, or the reason why it failed or took too long.
+    pub(super) fn result<T>(
+        &self,
+        ended: Result<Result<T, StoreError>, Elapsed>,
+    ) -> Result<T, String> {
+        match ended {
+            Ok(done) => done.map_err(|error| self.reason(error)),
+            Err(_) => Err(format!("`{}`: does not answer in time", self.database)),
+        }
+    }
 }
 
 impl CommitWriter {
@@ -99,21 +109,28 @@ impl CommitWriter {
             match timeout(CLEANUP_INTERVAL, commands.recv()).await {
                 Err(_) => self.delete(DeleteReason::Age).await,
                 Ok(None) => return,
-                Ok(Some(CommitCommand::Change(first))) => {
-                    let (group, next) = group(first, &mut commands);
-                    self.serve(group).await;
-                    if let Some(next) = next {
-                        self.handle(next).await;
+                Ok(Some(command)) => {
+                    let mut next = Some(command);
+                    while let Some(command) = next {
+                        next = self.handle(command, &mut commands).await;
                     }
                 }
-                Ok(Some(command)) => self.handle(command).await,
             }
         }
     }
 
-    async fn handle(&mut self, command: CommitCommand) {
+    /// Carries a command out, a change with those that have arrived. Returns the command after these.
+    async fn handle(
+        &mut self,
+        command: CommitCommand,
+        commands: &mut mpsc::UnboundedReceiver<CommitCommand>,
+    ) -> Option<CommitCommand> {
         match command {
-            CommitCommand::Change(change) => self.serve(vec![change]).await,
+            CommitCommand::Change(first) => {
+                let (changes, next) = group(first, commands);
+                self.serve(changes).await;
+                return next;
+            }
             CommitCommand::Delete { reason, done } => {
                 self.delete(reason).await;
                 // The writer of the log may have ended.
@@ -124,6 +141,7 @@ impl CommitWriter {
                 let _ = reply.send(term);
             }
         }
+        None
     }
 
     async fn delete(&mut self, reason: DeleteReason) {
@@ -170,16 +188,9 @@ impl CommitWriter {
             removes_orphans: cleanup.is_some() && knows_configured,
             cleanup,
         };
-        let result = timeout(CHANGE_TIMEOUT, work.run(store, changes)).await;
-        let result = match result {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(self.owner.reason(error)),
-            Err(_) => Err(format!(
-                "`{}`: does not answer in time",
-                self.owner.database
-            )),
-        };
-        self.shared.record(|stats| {
+        let ended = timeout(CHANGE_TIMEOUT, work.run(store, changes)).await;
+        let result = self.owner.result(ended);
+        self.shared.update_activity(|stats| {
             stats.transactions += 1;
             stats.transaction_time += started.elapsed();
             stats.failed_transactions += u64::from(result.is_err());
@@ -192,14 +203,9 @@ impl CommitWriter {
 
     async fn next_term(&mut self) -> Result<Term, String> {
         let store = self.store().await?;
-        let next = timeout(CHANGE_TIMEOUT, store.next_term()).await;
-        let failed = match next {
-            Ok(Ok(term)) => return Ok(term),
-            Ok(Err(error)) => self.owner.reason(error),
-            Err(_) => format!("`{}`: does not answer in time", self.owner.database),
-        };
-        self.close(failed.clone());
-        Err(failed)
+        let ended = timeout(CHANGE_TIMEOUT, store.next_term()).await;
+        let next = self.owner.result(ended);
+        next.inspect_err(|reason| self.close(reason.clone()))
     }
 
     /// The connection. After a failure, the outcome of the last change is unknown, so that a new one reads the state
@@ -209,21 +215,15 @@ impl CommitWriter {
             if Instant::now() < *retry_at {
                 return Err(reason.clone());
             }
-            match timeout(CHANGE_TIMEOUT, self.owner.claim()).await {
-                Ok(Ok((store, loaded))) => {
+            let claimed = timeout(CHANGE_TIMEOUT, self.owner.claim()).await;
+            match self.owner.result(claimed) {
+                Ok((store, loaded)) => {
                     log::info!(database = self.owner.database; "state of the journal can be written again");
                     self.shared.reload(loaded);
                     self.reopen_delay = Duration::ZERO;
                     self.link = StoreLink::Open(store);
                 }
-                Ok(Err(error)) => {
-                    let reason = self.owner.reason(error);
-                    self.close(reason);
-                }
-                Err(_) => {
-                    let reason = format!("`{}`: does not answer in time", self.owner.database);
-                    self.close(reason);
-                }
+                Err(reason) => self.close(reason),
             }
         }
         match &mut self.link {
@@ -240,7 +240,7 @@ impl CommitWriter {
             reason,
             retry_at: Instant::now() + self.reopen_delay,
         };
-        self.reopen_delay = (self.reopen_delay * 2).clamp(MIN_REOPEN_DELAY, MAX_REOPEN_DELAY);
+        self.reopen_delay = reopen::longer(self.reopen_delay);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a record of the partition says: a batch, or the start of a term.
 //!
-//! The value of a batch is its payload, and its header stands in the headers of the record. A term is the time in
-//! which one owner writes over one connection. It begins with a fence. A record counts if the last fence before it
-//! is that of its term. So what a former owner, or a connection that is no longer used, still has on the way when the
+//! The value of a batch is its payload, and its header is in the headers of the record. A term is the time in
+//! which one owner writes over one connection. It begins with a fence. A record counts if its term is
+//! the largest of the fences before it. So what a former owner, or a connection that is no longer used, still has on the way when the
 //! next term begins changes nothing, and whether an earlier record was written is certain after the fence.
 //!
 //! `docs/src/operator/cluster.md` lists the headers.

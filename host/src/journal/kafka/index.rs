@@ -19,7 +19,7 @@ pub(super) struct JournalStart {
     pub(super) seq: Seq,
     /// From where the partition is read.
     pub(super) offset: i64,
-    /// The term of the last fence before that; `None`: that of the record there.
+    /// The largest term of the fences before that; `None`: that of the record there.
     pub(super) fence: Option<Term>,
     /// Of all records before it.
     pub(super) items: u64,
@@ -30,7 +30,7 @@ pub(super) struct JournalStart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogEnd {
     pub(super) offset: i64,
-    /// The term of the last fence.
+    /// The largest term of the fences.
     pub(super) fence: Term,
 }
 

@@ -4,6 +4,7 @@
 //! unknown, it begins a new term: what is in the partition before the new fence was written, and what comes after it does
 //! not count. So an append is never written twice, and needs no idempotent producer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,17 +13,17 @@ use kafka_protocol::records::Compression;
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::{AppendGroup, PendingAppend};
-use super::change::{DeleteReason, KEY_TTL};
+use super::change::DeleteReason;
 use super::client::{BrokerFailure, MAX_BATCH_BYTES, PartitionClient, encode};
 use super::commit_writer::CommitCommand;
 use super::entry::{LogEntry, Term};
 use super::queries::StateQueries;
 use super::shared::{LogGap, OwnerState};
-use super::store::{KeyReceipt, LEASE_OVER};
+use super::store::{KeyReceipt, StateReader};
 use crate::batch::Seq;
 use crate::batch::codec::StreamGroup;
-use crate::journal::{AppendError, Receipt};
-use crate::write_guard::WriteGuard;
+use crate::journal::{AppendError, KEY_TTL, Receipt, reopen};
+use crate::write_guard::{LEASE_OVER, WriteGuard};
 
 /// Of one batch of records, unless a single one is larger.
 const MAX_GROUP_BYTES: u64 = 8 << 20;
@@ -30,8 +31,6 @@ const MAX_GROUP: usize = 1024;
 /// What a record has in addition to its payload, at most about.
 const RECORD_OVERHEAD: u64 = 2048;
 const FETCH_BYTES: usize = 8 << 20;
-const MIN_REOPEN_DELAY: Duration = Duration::from_millis(100);
-const MAX_REOPEN_DELAY: Duration = Duration::from_secs(5);
 /// How often a group is written, if its outcome is unknown.
 const ATTEMPTS: usize = 2;
 
@@ -45,6 +44,9 @@ pub(super) struct LogWriter {
     link: LogLink,
     reopen_delay: Duration,
 }
+
+/// What the database has of some keys.
+type KnownKeys = HashMap<String, KeyReceipt>;
 
 /// Whether this writer has a term in which it can write.
 enum LogLink {
@@ -114,8 +116,13 @@ impl LogWriter {
         }
     }
 
-    /// Begins the first term of this owner. Makes the topic if it is missing.
-    pub(super) async fn open(&mut self, term: Term, replicas: i16) -> Result<(), LogError> {
+    /// Begins the first term of this owner. Makes the topic if it is missing. The database knows of records up to `known_head`.
+    pub(super) async fn open(
+        &mut self,
+        term: Term,
+        known_head: Seq,
+        replicas: i16,
+    ) -> Result<(), LogError> {
         let is_new = self.shared.contents().is_unused();
         self.client
             .prepare_topic(is_new.then_some(replicas))
@@ -131,11 +138,8 @@ impl LogWriter {
             }
         }
         self.begin_term(term).await?;
-        let (head, known) = {
-            let contents = self.shared.contents();
-            (contents.index.head(), contents.known_head)
-        };
-        if head < known {
+        let head = self.shared.contents().index.head();
+        if head < known_head {
             return Err(self.lost(head.next()));
         }
         self.shared.publish_head();
@@ -151,20 +155,13 @@ impl LogWriter {
 
     /// Begins a term: writes its fence, and reads the partition up to it.
     pub(super) async fn begin_term(&mut self, term: Term) -> Result<(), LogError> {
-        // What the old connection still has on the way stands behind the fence, or before it.
+        // What the old connection still has on the way is after the fence, or before it.
         self.client.disconnect();
         let fence = encode(vec![term.fence()], Compression::None).map_err(LogError::State)?;
         let offset = self.client.produce(fence).await?;
         self.catch_up(offset).await?;
-        let fence = self.shared.contents().end.fence;
-        if fence != term {
-            return Err(LogError::Superseded {
-                topic: self.client.topic().to_owned(),
-                fence,
-            });
-        }
         self.term = term;
-        Ok(())
+        self.check_fence()
     }
 
     /// Reads the partition up to an offset.
@@ -213,7 +210,7 @@ impl LogWriter {
                 let asks = |append: &PendingAppend| self.asks_database(append);
                 let (unknown, others) = appends.into_iter().partition(asks);
                 fail_all(unknown, &reason);
-                (others, Vec::new())
+                (others, KnownKeys::new())
             }
         };
         let mut group = AppendGroup::default();
@@ -231,11 +228,11 @@ impl LogWriter {
     }
 
     /// The receipt of an earlier append of the same batch or with the same key.
-    fn first_receipt(&self, append: &PendingAppend, known: &[KeyReceipt]) -> Option<Receipt> {
+    fn first_receipt(&self, append: &PendingAppend, known: &KnownKeys) -> Option<Receipt> {
         let contents = self.shared.contents();
         let by_key = append.entry.key.as_ref().and_then(|key| {
             let new = contents.new_keys.get(key);
-            new.or_else(|| known.iter().find(|known| known.key == *key))
+            new.or_else(|| known.get(key))
         });
         let is_remembered =
             |known: &&KeyReceipt| self.shared.clock.age(known.accepted_ms) < KEY_TTL;
@@ -246,15 +243,20 @@ impl LogWriter {
     }
 
     /// The keys of these appends that the database has.
-    async fn known_keys(&self, appends: &[PendingAppend]) -> Result<Vec<KeyReceipt>, String> {
+    async fn known_keys(&self, appends: &[PendingAppend]) -> Result<KnownKeys, String> {
         let asked = appends.iter().filter(|append| self.asks_database(append));
         let keys: Vec<String> = asked
             .filter_map(|append| append.entry.key.clone())
             .collect();
         if keys.is_empty() {
-            return Ok(Vec::new());
+            return Ok(KnownKeys::new());
         }
-        self.queries.find_keys(&keys).await
+        let find = async |reader: &StateReader| reader.find_keys(&keys).await;
+        let found = self.queries.run(find).await?;
+        Ok(found
+            .into_iter()
+            .map(|known| (known.key.clone(), known))
+            .collect())
     }
 
     /// Whether only the database tells if the journal has the key of an append.
@@ -289,7 +291,7 @@ impl LogWriter {
         if missing(held_bytes) == 0 {
             return Ok(());
         }
-        self.shared.record(|stats| stats.refused += 1);
+        self.shared.update_activity(|stats| stats.refused += 1);
         Err(AppendError::Full {
             held_bytes,
             max_bytes,
@@ -312,7 +314,7 @@ impl LogWriter {
         let started = Instant::now();
         let written = self.write_all(&group.appends).await;
         let reason = written.err().map(|error| error.to_string());
-        self.shared.record(|stats| {
+        self.shared.update_activity(|stats| {
             stats.transactions += 1;
             stats.transaction_time += started.elapsed();
             stats.failed_transactions += u64::from(reason.is_some());
@@ -357,7 +359,8 @@ impl LogWriter {
         let mut replies: Vec<_> = appends.collect();
         let written = replies.iter().filter(|(_, receipt)| receipt.is_some());
         let written = written.count() as u64;
-        self.shared.record(|stats| stats.appended += written);
+        self.shared
+            .update_activity(|stats| stats.appended += written);
         replies.extend(group.repeated.into_iter().map(|append| {
             let first = receipt(&append);
             (append, first)
@@ -462,8 +465,8 @@ impl LogWriter {
             Ok(()) => {
                 log::info!(topic = self.client.topic(); "journal can be written again");
                 self.link = LogLink::Open;
-                self.reopen_delay = MIN_REOPEN_DELAY;
-                self.shared.record(|stats| stats.fault = None);
+                self.reopen_delay = reopen::MIN_DELAY;
+                self.shared.update_activity(|stats| stats.fault = None);
                 // Appends that failed may have been written after all.
                 self.shared.publish_head();
                 self.shared.head.send_modify(|_| {});
@@ -482,12 +485,13 @@ impl LogWriter {
             log::error!(topic = self.client.topic(); "journal cannot be written, trying again: {reason}");
         }
         let fault = format!("it cannot be written: {reason}");
-        self.shared.record(|stats| stats.fault = Some(fault));
+        self.shared
+            .update_activity(|stats| stats.fault = Some(fault));
         self.link = LogLink::Closed {
             reason,
             retry_at: Instant::now() + self.reopen_delay,
         };
-        self.reopen_delay = (self.reopen_delay * 2).clamp(MIN_REOPEN_DELAY, MAX_REOPEN_DELAY);
+        self.reopen_delay = reopen::longer(self.reopen_delay);
     }
 }
 

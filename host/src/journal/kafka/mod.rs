@@ -56,7 +56,7 @@ use log_writer::LogWriter;
 use queries::StateQueries;
 use reads::{JournalReads, ReadJob, delete_from_partition};
 use shared::OwnerState;
-use store::StoreError;
+use store::{StateReader, StoreError};
 
 /// The topics of a cluster.
 #[derive(Clone)]
@@ -257,6 +257,14 @@ impl KafkaJournal {
         let read = reply.recv().unwrap_or_else(|_| closed());
         read.map_err(|reason| ReadError::Unavailable { reason })
     }
+
+    /// Has the thread ask the database, and waits for it.
+    fn query<T: Send + 'static>(
+        &self,
+        query: impl AsyncFnOnce(&StateReader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.read_with(async move |reads| reads.queries.run(query).await)
+    }
 }
 
 impl JournalCallers {
@@ -293,7 +301,7 @@ impl JournalTasks {
         } = place;
         let claimed = owner.claim().await;
         let (store, loaded) = claimed.map_err(|error| owner.reason(error))?;
-        let term = loaded.term;
+        let (term, known_head) = (loaded.term, loaded.head);
         let shared = Arc::new(OwnerState::new(loaded, limits, clock));
         let queries = Arc::new(StateQueries::new(owner.clone()));
         let client = || PartitionClient::new(name.clone());
@@ -304,7 +312,7 @@ impl JournalTasks {
             Arc::clone(&queries),
             guard,
         );
-        log.open(term, replicas)
+        log.open(term, known_head, replicas)
             .await
             .map_err(|error| error.to_string())?;
         Ok(Self {
@@ -445,7 +453,7 @@ impl Journal for KafkaJournal {
         if self.shared.contents().index.find(batch_id).is_none() {
             return Ok(None);
         }
-        let dead = self.read_with(async move |reads| reads.dead_items_of(batch_id).await)?;
+        let dead = self.query(async move |reader| reader.dead_items_of(batch_id).await)?;
         let contents = self.shared.contents();
         let index = &contents.index;
         let Some(seq) = index.find(batch_id) else {
@@ -476,15 +484,10 @@ impl Journal for KafkaJournal {
     }
 
     fn stats(&self) -> Result<JournalStats, ReadError> {
-        let held = self.shared.contents().stats();
+        let activity = self.shared.activity();
         Ok(JournalStats {
-            records: held.records,
-            bytes: held.bytes,
-            needed_bytes: held.needed_bytes,
             max_bytes: self.shared.limits.max_bytes,
-            file_bytes: held.file_bytes,
-            oldest_accepted_ms: held.oldest_accepted_ms,
-            ..self.shared.activity()
+            ..self.shared.contents().stats(activity)
         })
     }
 
@@ -526,16 +529,16 @@ impl Journal for KafkaJournal {
 impl DeadLetterStore for KafkaJournal {
     fn dead_letters(&self, which: &DeadLetterFilter) -> Result<Vec<StoredDeadLetter>, ReadError> {
         let which = which.clone();
-        self.read_with(async move |reads| reads.dead_letters(&which).await)
+        self.query(async move |reader| reader.dead_letters(&which).await)
     }
 
     fn count_dead_letters(&self, which: &DeadLetterFilter) -> Result<u64, ReadError> {
         let which = which.clone();
-        self.read_with(async move |reads| reads.count_dead_letters(&which).await)
+        self.query(async move |reader| reader.count_dead_letters(&which).await)
     }
 
     fn dead_letter(&self, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, ReadError> {
-        self.read_with(async move |reads| reads.dead_letter(id).await)
+        self.query(async move |reader| reader.dead_letter(id).await)
     }
 
     fn replay_dead_letters(
@@ -569,12 +572,12 @@ impl DeadLetterStore for KafkaJournal {
         after: DeadLetterId,
     ) -> Result<Option<StoredDeadLetter>, ReadError> {
         let exporter = exporter.to_owned();
-        self.read_with(async move |reads| reads.next_in_replay(&exporter, after).await)
+        self.query(async move |reader| reader.next_in_replay(&exporter, after).await)
     }
 
     fn dead_letter_totals(&self, exporter: &str) -> Result<DeadLetterCount, ReadError> {
         let exporter = exporter.to_owned();
-        self.read_with(async move |reads| reads.dead_letter_totals(&exporter).await)
+        self.query(async move |reader| reader.dead_letter_totals(&exporter).await)
     }
 }
 

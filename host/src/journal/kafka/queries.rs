@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::commit_writer::StateOwner;
-use super::store::{KeyReceipt, StateReader, StateStore, StoreError};
+use super::store::{StateReader, StateStore, StoreError};
 
 /// The longest time that the database may take for an answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,19 +31,10 @@ impl StateQueries {
         query: impl AsyncFnOnce(&StateReader) -> Result<T, StoreError>,
     ) -> Result<T, String> {
         let queried = timeout(QUERY_TIMEOUT, async { query(&*self.reader().await?).await }).await;
-        let database = &self.owner.database;
-        match queried {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(error.into_reason(database)),
-            Err(_) => {
-                *self.reader.lock().await = None;
-                Err(format!("`{database}`: does not answer in time"))
-            }
+        if queried.is_err() {
+            *self.reader.lock().await = None;
         }
-    }
-
-    pub(super) async fn find_keys(&self, keys: &[String]) -> Result<Vec<KeyReceipt>, String> {
-        self.run(async |reader| reader.find_keys(keys).await).await
+        self.owner.result(queried)
     }
 
     async fn reader(&self) -> Result<Arc<StateReader>, StoreError> {

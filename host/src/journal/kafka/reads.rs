@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use super::client::{BrokerFailure, PartitionClient};
 use super::entry::LogEntry;
 use super::index::{RecordIndex, RecordPlaces};
 use super::queries::StateQueries;
 use super::shared::OwnerState;
-use crate::journal::{DeadLetterCount, DeadLetterFilter, DeadLetterId, Record, StoredDeadLetter};
+use crate::journal::Record;
 
 /// Of one fetch, unless a single batch of records is larger.
 const MAX_FETCH_BYTES: u64 = 32 << 20;
@@ -32,7 +31,7 @@ pub(super) type ReadJob =
 
 pub(super) struct JournalReads {
     shared: Arc<OwnerState>,
-    queries: Arc<StateQueries>,
+    pub(super) queries: Arc<StateQueries>,
     partition: Mutex<PartitionClient>,
 }
 
@@ -126,60 +125,5 @@ impl JournalReads {
     pub(super) async fn verify(&self) -> Result<(), String> {
         let start = self.partition.lock().await.start_offset().await;
         start.map(drop).map_err(|failure| failure.to_string())
-    }
-
-    pub(super) async fn dead_letters(
-        &self,
-        which: &DeadLetterFilter,
-    ) -> Result<Vec<StoredDeadLetter>, String> {
-        let queries = &self.queries;
-        queries
-            .run(async |reader| reader.dead_letters(which).await)
-            .await
-    }
-
-    pub(super) async fn count_dead_letters(&self, which: &DeadLetterFilter) -> Result<u64, String> {
-        let queries = &self.queries;
-        queries
-            .run(async |reader| reader.count_dead_letters(which).await)
-            .await
-    }
-
-    pub(super) async fn dead_letter(
-        &self,
-        id: DeadLetterId,
-    ) -> Result<Option<StoredDeadLetter>, String> {
-        let queries = &self.queries;
-        queries
-            .run(async |reader| reader.dead_letter(id).await)
-            .await
-    }
-
-    pub(super) async fn next_in_replay(
-        &self,
-        exporter: &str,
-        after: DeadLetterId,
-    ) -> Result<Option<StoredDeadLetter>, String> {
-        let next =
-            async |reader: &super::store::StateReader| reader.next_in_replay(exporter, after).await;
-        self.queries.run(next).await
-    }
-
-    pub(super) async fn dead_letter_totals(
-        &self,
-        exporter: &str,
-    ) -> Result<DeadLetterCount, String> {
-        let queries = &self.queries;
-        queries
-            .run(async |reader| reader.dead_letter_totals(exporter).await)
-            .await
-    }
-
-    /// Items in the dead letters of a batch, by exporter.
-    pub(super) async fn dead_items_of(&self, batch_id: Uuid) -> Result<Vec<(String, u64)>, String> {
-        let queries = &self.queries;
-        queries
-            .run(async |reader| reader.dead_items_of(batch_id).await)
-            .await
     }
 }

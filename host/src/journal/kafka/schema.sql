@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS delfin_journals (
     -- The first record that is kept, or the next one to come, and the items and bytes before it.
     first_seq bigint NOT NULL DEFAULT 1,
     first_offset bigint NOT NULL DEFAULT 0,
-    -- The term of the last fence before that offset; without one, that of the record there.
+    -- The largest term of the fences before that offset; without one, that of the record there.
     fence_epoch bigint DEFAULT 0,
     fence_session bigint DEFAULT 0,
     items_before bigint NOT NULL DEFAULT 0,

@@ -35,8 +35,6 @@ pub(super) struct JournalContents {
     /// Keys that are not in the database yet: those of records from `keys_seq` on.
     pub(super) new_keys: HashMap<String, KeyReceipt>,
     pub(super) keys_seq: Seq,
-    /// The newest record that the database knows of.
-    pub(super) known_head: Seq,
     /// The record at the start was read, or a later fence.
     knows_fence: bool,
 }
@@ -72,7 +70,7 @@ impl OwnerState {
             .clone()
     }
 
-    pub(super) fn record(&self, change: impl FnOnce(&mut JournalStats)) {
+    pub(super) fn update_activity(&self, change: impl FnOnce(&mut JournalStats)) {
         change(&mut self.activity.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -114,7 +112,6 @@ impl JournalContents {
             last_dead_letter: loaded.last_dead_letter,
             new_keys: HashMap::new(),
             keys_seq: loaded.keys_seq,
-            known_head: loaded.head,
             knows_fence: start.fence.is_some(),
         }
     }
@@ -179,8 +176,8 @@ impl JournalContents {
         self.index.bytes_from(self.index.start().seq)
     }
 
-    /// What the journal holds.
-    pub(super) fn stats(&self) -> JournalStats {
+    /// What the journal holds, and its activity.
+    pub(super) fn stats(&self, activity: JournalStats) -> JournalStats {
         let index = &self.index;
         let needed_from = self.cursors.needed_from().unwrap_or(index.next());
         JournalStats {
@@ -189,7 +186,7 @@ impl JournalContents {
             needed_bytes: index.bytes_from(needed_from),
             file_bytes: self.held_bytes(),
             oldest_accepted_ms: index.accepted_ms(index.start().seq),
-            ..JournalStats::default()
+            ..activity
         }
     }
 }

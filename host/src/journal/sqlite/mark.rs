@@ -141,11 +141,11 @@ impl MarkFile {
             Some(file) => file,
             None => open_regular(&self.path)?,
         };
+        WRITE_GUARD.check()?;
         if self.writes == 0 {
             // A mark that could not be read must not win over this one later.
             file.set_len(0)?;
         }
-        WRITE_GUARD.check()?;
         write_all_at(&file, &text, write % 2 * SLOT_BYTES as u64)?;
         self.file = Some(file);
         self.writes = write;

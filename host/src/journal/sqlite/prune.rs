@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use super::connection::PAGE_BYTES;
 use super::rules::JournalRules;
 use crate::clock::HostClock;
+use crate::journal::KEY_TTL;
 
 // Limits of one transaction, so that appends do not wait long for deletes.
 const MAX_RECORDS: u64 = 1024;
@@ -17,8 +18,6 @@ const MAX_VACUUM_PAGES: u64 = (4 << 20) / PAGE_BYTES;
 
 /// Free pages that stay in the file for the next records.
 const SPARE_PAGES: u64 = (16 << 20) / PAGE_BYTES;
-/// How long an idempotency key is remembered.
-const KEY_TTL: Duration = Duration::from_hours(24);
 
 /// Why records are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +54,11 @@ pub(super) fn prune(
             "SELECT min(next_seq), coalesce(max(exporter NOT GLOB ':*'), 0) FROM cursors",
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let keep = match (has_exporter, reason) {
-        (true, PruneReason::DiskSpace) => Duration::ZERO,
-        (true, PruneReason::Age | PruneReason::Room { .. }) => {
-            rules.limits.retention.min(rules.limits.max_age)
+    let keep = match reason {
+        PruneReason::DiskSpace if has_exporter => Duration::ZERO,
+        PruneReason::DiskSpace | PruneReason::Age | PruneReason::Room { .. } => {
+            rules.limits.kept_for(has_exporter)
         }
-        (false, _) => rules.limits.max_age,
     };
     let is_due = |accepted_ms| rules.clock.age(accepted_ms) >= keep;
     let (last, pruned) = select(connection, needed_from, is_due, reason)?;

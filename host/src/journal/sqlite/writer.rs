@@ -27,8 +27,9 @@ use super::rules::JournalRules;
 use super::transaction::{TransactionSummary, WriteTransaction};
 use crate::batch::Seq;
 use crate::clock::HostClock;
+use crate::journal::reopen;
 use crate::sqlite::FailureKind;
-use crate::write_guard::WRITE_GUARD;
+use crate::write_guard::{LEASE_OVER, WRITE_GUARD};
 
 #[cfg(test)]
 mod tests;
@@ -38,8 +39,6 @@ const CLEANUP_INTERVAL: Duration = Duration::from_secs(1);
 const NO_SPACE_FOR_DEAD_LETTERS: &str = "the disk has no space for dead letters";
 /// How long an append waits at most for another one.
 const MAX_APPEND_DELAY: Duration = Duration::from_millis(1);
-const MIN_REOPEN_DELAY: Duration = Duration::from_millis(100);
-const MAX_REOPEN_DELAY: Duration = Duration::from_secs(5);
 
 /// State that the writer publishes to callers.
 #[derive(Clone)]
@@ -165,7 +164,7 @@ impl JournalWriter {
         let mut commands = group.commands;
         // Also what is done with the file apart from transactions.
         if !WRITE_GUARD.is_open() {
-            return fail(commands, "the lease of this host is over");
+            return fail(commands, LEASE_OVER);
         }
         let is_damage =
             |command: &mut WriterCommand| matches!(command, WriterCommand::Damaged { .. });
@@ -404,7 +403,7 @@ impl JournalWriter {
             reason,
             retry_at: Instant::now() + self.reopen_delay,
         };
-        self.reopen_delay = (self.reopen_delay * 2).clamp(MIN_REOPEN_DELAY, MAX_REOPEN_DELAY);
+        self.reopen_delay = reopen::longer(self.reopen_delay);
         self.shared.readers.reset(None);
     }
 
@@ -466,7 +465,7 @@ impl JournalWriter {
         );
         log::error!(journal:% = self.path.display(), keeps_log = kept.is_ok(); "journal is opened again: {reason}");
         // Reads that are running end meanwhile: they would keep what SQLite knows of the old log.
-        self.reopen_delay = MIN_REOPEN_DELAY;
+        self.reopen_delay = reopen::MIN_DELAY;
         self.close_file(reason);
     }
 

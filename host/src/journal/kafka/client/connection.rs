@@ -25,8 +25,13 @@ use super::failure::BrokerFailure;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a broker may take for an answer. A produce request waits that long for replicas.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a broker may wait for others, such as replicas. A connection waits twice as long for its answer.
+pub(super) const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// [`BROKER_TIMEOUT`] in a request.
+pub(super) fn broker_timeout_ms() -> i32 {
+    i32::try_from(BROKER_TIMEOUT.as_millis()).unwrap_or(i32::MAX)
+}
 
 /// The start of an alert of TLS, in place of the size of an answer.
 const TLS_ALERT: [u8; 2] = [21, 3];
@@ -99,7 +104,7 @@ impl BrokerConnection {
         &mut self,
         request: &R,
     ) -> Result<R::Answer, BrokerFailure> {
-        let answered = timeout(ANSWER_TIMEOUT * 2, self.exchange(request)).await;
+        let answered = timeout(BROKER_TIMEOUT * 2, self.exchange(request)).await;
         answered.unwrap_or_else(|_| Err(BrokerFailure::silent(&self.address)))
     }
 

@@ -19,7 +19,7 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    connection::{ANSWER_TIMEOUT, BrokerConnection},
+    connection::{BROKER_TIMEOUT, BrokerConnection, broker_timeout_ms},
     failure::BrokerFailure,
     record_batch::{FetchedRecords, decode},
     topic::{self, WantedTopic, topic_name},
@@ -96,7 +96,7 @@ impl PartitionClient {
 
     /// Waits until the brokers know who leads a new topic.
     async fn wait_until_led(&mut self) -> Result<(), BrokerFailure> {
-        let end = Instant::now() + ANSWER_TIMEOUT;
+        let end = Instant::now() + BROKER_TIMEOUT;
         loop {
             match self.connect().await {
                 Ok(leader) => {
@@ -126,7 +126,7 @@ impl PartitionClient {
             .with_partition_data(vec![partition]);
         let request = ProduceRequest::default()
             .with_acks(ALL_REPLICAS)
-            .with_timeout_ms(timeout_ms())
+            .with_timeout_ms(broker_timeout_ms())
             .with_topic_data(vec![topic]);
         self.call(async |leader, name| {
             let answer = leader.call(&request).await?;
@@ -215,7 +215,7 @@ impl PartitionClient {
             .with_partitions(vec![partition]);
         let request = DeleteRecordsRequest::default()
             .with_topics(vec![topic])
-            .with_timeout_ms(timeout_ms());
+            .with_timeout_ms(broker_timeout_ms());
         self.call(async |leader, name| {
             let answer = leader.call(&request).await?;
             let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
@@ -342,8 +342,4 @@ fn only<T>(
 ) -> Result<T, BrokerFailure> {
     let missing = || BrokerFailure::garbled(broker.address(), "it lacks the partition");
     answers.next().ok_or_else(missing)
-}
-
-fn timeout_ms() -> i32 {
-    i32::try_from(ANSWER_TIMEOUT.as_millis()).unwrap_or(i32::MAX)
 }

@@ -11,7 +11,7 @@ use kafka_protocol::{
 };
 
 use super::{
-    connection::{ANSWER_TIMEOUT, BrokerConnection},
+    connection::{BrokerConnection, broker_timeout_ms},
     failure::BrokerFailure,
 };
 
@@ -59,7 +59,7 @@ pub(super) async fn create(
         .with_configs(configs.into());
     let request = CreateTopicsRequest::default()
         .with_topics(vec![topic])
-        .with_timeout_ms(i32::try_from(ANSWER_TIMEOUT.as_millis()).unwrap_or(i32::MAX));
+        .with_timeout_ms(broker_timeout_ms());
     let answer = controller.call(&request).await?;
     let code = answer.topics.first().map_or(0, |topic| topic.error_code);
     match ResponseError::try_from_code(code) {

@@ -17,6 +17,7 @@ use super::cursors::CursorTable;
 use super::entry::Term;
 use super::index::JournalStart;
 use crate::batch::Seq;
+use crate::write_guard::LEASE_OVER;
 
 pub(super) use dead_letters::TrimLimits;
 pub(super) use keys::KeyReceipt;
@@ -219,9 +220,6 @@ impl StoreError {
 /// Why a former owner changes nothing.
 const SUPERSEDED: &str = "a member with a later epoch owns the journal (if the lease was deleted, set its `epoch` in \
                           `delfin_leases` above that in `delfin_journals`)";
-
-/// Why nothing is written after the lease.
-pub(super) const LEASE_OVER: &str = "the lease of this host is over";
 
 impl From<PostgresError> for StoreError {
     fn from(error: PostgresError) -> Self {
