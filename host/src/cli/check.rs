@@ -416,15 +416,17 @@ fn kafka(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Error
         return Ok(None);
     };
     let what = format!("journals on Kafka ({})", kafka.servers());
+    let redacted = |text: &str| config.redactor.redact(text).into_owned();
     let topics = match kafka.topics(&cluster.name) {
         Ok(topics) => topics,
-        Err(failure) => return Ok(Some(Finding::of(what, Err(failure.to_string())))),
+        Err(failure) => return Ok(Some(Finding::of(what, Err(redacted(&failure.to_string()))))),
     };
     if check != ExporterCheck::Connect {
         return Ok(Some(Finding::of(what, Ok(()))));
     }
     let runtime = Runtime::new().map_err(Error::failed)?;
     let checked = runtime.block_on(journal::check_topics(&topics));
+    let checked = checked.map_err(|reason| redacted(&reason));
     Ok(Some(Finding {
         is_connection: true,
         ..Finding::of(format!("connection of {what}"), checked)
