@@ -22,12 +22,20 @@ impl<T> Contexts<T> {
         self.lock().pop()
     }
 
-    /// Keeps a context after a call that succeeded.
+    /// A context that is not in use and that fits.
+    pub(super) fn take_if(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let mut idle = self.lock();
+        let at = idle.iter().rposition(fits)?;
+        Some(idle.remove(at))
+    }
+
+    /// Keeps a context after a call that succeeded, in place of the oldest one if there are too many.
     pub(super) fn put(&self, context: T) {
         let mut idle = self.lock();
-        if idle.len() < MAX_IDLE {
-            idle.push(context);
+        if idle.len() == MAX_IDLE {
+            idle.remove(0);
         }
+        idle.push(context);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {

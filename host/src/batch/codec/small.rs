@@ -37,8 +37,7 @@ struct SmallStreamWriter {
 ///
 /// The batch cannot be written as a stream.
 pub(super) fn write_small(batch: &RecordBatch, stream: &mut Vec<u8>) -> Result<(), ArrowError> {
-    let known = WRITERS.take();
-    let known = known.filter(|writer| Arc::ptr_eq(&writer.schema, batch.schema_ref()));
+    let known = WRITERS.take_if(|writer| Arc::ptr_eq(&writer.schema, batch.schema_ref()));
     let mut writer = match known {
         Some(writer) => writer,
         None => SmallStreamWriter::new(batch.schema())?,
