@@ -206,9 +206,14 @@ fn list(
             .map(|limit| limit - dead_letters.len() as u64);
         if let Some(filter) = selection.filter(kind, limit) {
             let journal = journals.of(kind).backend();
-            total += journal.count_dead_letters(&filter)?;
-            let stored = journal.dead_letters(&filter)?.into_iter();
-            dead_letters.extend(stored.map(|stored| DeadLetterView::new(kind, stored)));
+            let stored = journal.dead_letters(&filter)?;
+            let listed = stored.len() as u64;
+            total += match limit {
+                Some(limit) if listed >= limit => journal.count_dead_letters(&filter)?.max(listed),
+                Some(_) | None => listed,
+            };
+            let views = stored.into_iter();
+            dead_letters.extend(views.map(|stored| DeadLetterView::new(kind, stored)));
         }
     }
     Ok(ListDeadLettersResponse {
