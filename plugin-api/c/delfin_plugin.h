@@ -345,7 +345,8 @@ extern DELFIN_EXPORT const delfin_plugin delfin_plugin_v1;
     DELFIN_EXPORTER_WITH(name, kind, description, "\"exclusive\":false")
 
 /* The same with further members in JSON: `exclusive` (true if an instance must be closed before
- * the next one is created), `max_points` (the most points or alerts in one call), `resend_seconds`
+ * the next one is created), `unique_settings` (the settings in which no two exporters of the plugin
+ * may have the same value), `max_points` (the most points or alerts in one call), `resend_seconds`
  * (the interval at which active alerts are sent again). */
 #define DELFIN_EXPORTER_WITH(name, kind, description, members)                                 \
     "{\"name\":\"" name "\",\"kind\":\"" kind "\",\"description\":\"" description "\"," members "}"

@@ -32,7 +32,8 @@ pub trait Exporter: Sized + Send + 'static {
     const EXCLUSIVE: bool = true;
 
     /// The settings in which no two exporters of the plugin may have the same value, such as the path
-    /// of a file or a port; none by default. `delfin-host check` names both exporters if they have.
+    /// of a file or a port; none by default. `delfin-host check` names both exporters if two have the
+    /// same value.
     const UNIQUE_SETTINGS: &'static [&'static str] = &[];
 
     /// The most items (points or alerts) that one call gets; `None`, the default, is no

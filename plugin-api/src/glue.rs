@@ -253,7 +253,7 @@ impl<T: Exporter> abi::Exporter for GuardedExporter<T> {
 
     fn close(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
         if self.panicked.is_some() {
-            // The call that panicked has told so.
+            // The call that panicked has reported the panic.
             return encode_outcome(Ok(()));
         }
         self.call(EntryPoint::Close, |exporter| {

@@ -21,8 +21,8 @@ const MIN_CHARS: usize = 4;
 /// in a path as Python encodes it, in a component as browsers do, in a segment of a path, and in a whole URL.
 const KEPT_IN_URLS: [&str; 5] = ["", "/", "!*'()", "!$&'()*+,;=:@", "!$&'()*+,;=:@/?#"];
 
-/// Whether an encoder for JSON writes a character as `\u` and its number, in addition to those that it must: none, those that
-/// mean something in HTML, those and all that are not ASCII, or only the latter.
+/// Whether an encoder for JSON writes a character as `\u` and its number, in addition to those that it must: none; `<`, `>` and
+/// `&`; these, quotes, `+`, `` ` `` and all that is not ASCII; or only what is not ASCII.
 const NUMBERED_IN_JSON: [fn(char) -> bool; 4] = [
     |_| false,
     |c| matches!(c, '<' | '>' | '&'),
@@ -142,7 +142,7 @@ impl Redactor {
     fn insert(&mut self, secret: &str, shown: &str) {
         let secret = secret.to_ascii_lowercase();
         let known = self.secrets.iter().any(|known| known.secret == secret);
-        if known || secret.chars().count() < MIN_CHARS {
+        if known {
             return;
         }
         let index = self

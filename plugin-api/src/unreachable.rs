@@ -22,8 +22,7 @@ pub const NO_ROUTE: &str =
 /// error of a client library, tells it.
 #[must_use]
 pub fn reason_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    let error: &io::Error = causes.find_map(|error| error.downcast_ref())?;
+    let error = io_error_of(error)?;
     match error.kind() {
         ErrorKind::ConnectionRefused => Some(REFUSED),
         ErrorKind::TimedOut => Some(NOT_IN_TIME),
@@ -31,6 +30,13 @@ pub fn reason_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static s
         _ if is_lookup_failure(error) => Some(HOST_UNKNOWN),
         _ => None,
     }
+}
+
+/// The error of the system that is an error of a client library, or one of its causes.
+#[must_use]
+pub fn io_error_of<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e io::Error> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref())
 }
 
 /// Whether the resolver of the system has failed: its errors have neither a kind nor a number.

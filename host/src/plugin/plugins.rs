@@ -247,7 +247,7 @@ impl Plugins {
     }
 }
 
-/// The file that offers an exporter as its kind.
+/// The entry of the plugin that offers an exporter as its kind, and can run where its configuration says.
 fn offer<'c>(
     catalog: &'c Catalog,
     refused: &[PluginError],

@@ -131,11 +131,8 @@ impl GrpcEndpoint {
     }
 
     fn error(&self, error: &ureq::Error) -> RequestError {
-        let of_proxy = self
-            .proxy
-            .as_ref()
-            .and_then(|proxy| proxy.name.error(error));
-        of_proxy.unwrap_or_else(|| RequestError::new(error, false))
+        let proxy = self.proxy.as_ref().map(|proxy| &proxy.name);
+        NamedProxy::error_of(proxy, error, false)
     }
 }
 
@@ -161,10 +158,8 @@ impl Tunnel {
     ) -> Result<impl GrpcTransport + use<>, RequestError> {
         let failed = |error: &dyn std::fmt::Display| self.name.unusable(&error.to_string());
         let socket = connect(&self.address).await;
-        let socket = socket.map_err(|error| match self.name.error(&error) {
-            Some(error) => error,
-            None => failed(&error),
-        });
+        let socket =
+            socket.map_err(|error| self.name.error(&error).unwrap_or_else(|| failed(&error)));
         let socket = TokioIo::new(socket?);
         let (mut sender, connection) = http1::handshake(socket).await.map_err(|e| failed(&e))?;
         tokio::spawn(connection.with_upgrades());

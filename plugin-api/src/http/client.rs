@@ -291,14 +291,9 @@ impl Client {
         let answer = self.agent.run(request);
         let is_sent = body.is_read;
         let answer = answer.map(|response| Response::read(response, max_response, redactor, &uri));
-        let answer = answer.map_err(|error| self.error(&error, is_sent));
+        let proxy = self.proxy.as_ref();
+        let answer = answer.map_err(|error| NamedProxy::error_of(proxy, &error, is_sent));
         if is_plain { over_http(answer) } else { answer }
-    }
-
-    /// `is_sent` is whether any of the body was sent.
-    fn error(&self, error: &ureq::Error, is_sent: bool) -> RequestError {
-        let of_proxy = self.proxy.as_ref().and_then(|proxy| proxy.error(error));
-        of_proxy.unwrap_or_else(|| RequestError::new(error, is_sent))
     }
 }
 
@@ -383,7 +378,8 @@ impl RequestBuilder<'_> {
             .timeout_recv_response(Some(wait))
             .build();
         let response = self.client.agent.run(request);
-        let response = response.map_err(|error| self.client.error(&error, true))?;
+        let proxy = self.client.proxy.as_ref();
+        let response = response.map_err(|error| NamedProxy::error_of(proxy, &error, true))?;
         Ok(ResponseStream::new(response))
     }
 }

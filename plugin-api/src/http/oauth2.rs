@@ -100,7 +100,6 @@ impl OAuth2Settings {
     /// Hides the secret, in each form in which it is sent.
     pub(super) fn hide_in(&self, redactor: &mut Redactor) {
         redactor.hide(self.client_secret.reveal());
-        redactor.hide(&query_value(self.client_secret.reveal()));
         hide_credentials(redactor, &self.basic());
     }
 

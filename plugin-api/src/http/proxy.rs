@@ -18,6 +18,16 @@ impl NamedProxy {
         Self(format!("http://{}:{}", proxy.host(), proxy.port()))
     }
 
+    /// The error of a request, through a proxy if there is one. `is_sent` is whether any of the body was sent.
+    pub(crate) fn error_of(
+        proxy: Option<&Self>,
+        error: &ureq::Error,
+        is_sent: bool,
+    ) -> RequestError {
+        let of_proxy = proxy.and_then(|proxy| proxy.error(error));
+        of_proxy.unwrap_or_else(|| RequestError::new(error, is_sent))
+    }
+
     /// The error of a request, if there is no connection to the proxy, or none from the proxy to the
     /// receiver. `None`: the request failed after that.
     pub(crate) fn error(&self, error: &ureq::Error) -> Option<RequestError> {

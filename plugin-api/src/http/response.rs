@@ -237,7 +237,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// The receiver does not answer, or refuses the credentials.
+    /// The response is one of these.
     pub fn of_options(&self, receiver: &str, product: &str) -> Outcome {
         match self.status {
             401 | 407 | 429 | 502..=504 | 511 => Err(self.failure(receiver)),

@@ -99,12 +99,5 @@ fn is_closed(error: &Error) -> bool {
 }
 
 fn io_kind(error: &Error) -> Option<io::ErrorKind> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        cause = error.source();
-    }
-    None
+    unreachable::io_error_of(error).map(io::Error::kind)
 }

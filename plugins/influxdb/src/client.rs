@@ -72,7 +72,7 @@ impl InfluxClient {
         })
     }
 
-    /// From now on, as the server refused a line end and took it escaped.
+    /// Escapes line ends in text fields from now on: the server refuses them, and accepts them escaped.
     fn escape_line_ends(&self) {
         if !self.escapes_line_ends.swap(true, Ordering::Relaxed) {
             log::info!("the server refuses line ends in texts: they are written as `\\n`");

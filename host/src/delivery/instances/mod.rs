@@ -43,7 +43,7 @@ const MAX_PANICS: u32 = 10;
 /// How often in a row its process may end without a delivery in between.
 const MAX_DEATHS: u32 = 10;
 
-/// How long a process must live without rows, so that earlier ends do not matter.
+/// How long an instance must work without rows, so that earlier failures do not matter.
 const LONG_LIFE: Duration = Duration::from_mins(1);
 
 /// How long an instance without a request goes without a `tick`.

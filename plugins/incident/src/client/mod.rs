@@ -109,8 +109,8 @@ impl ServiceConnection<'_> {
         self.send(self.http.get(&self.url_of(path)), b"", true)
     }
 
-    /// A request that changes nothing at a service which has no question for its state. Nothing but
-    /// a report would check the credentials.
+    /// Sends `OPTIONS`, for a service without a request for its state. Only a report would check the
+    /// credentials.
     pub(crate) fn options<S: IncidentService>(&self) -> Outcome {
         let response = self.send(self.http.options(&self.url_of("")), b"", true)?;
         response.of_options(&self.url.redacted, S::NAME)
@@ -131,9 +131,18 @@ impl ServiceConnection<'_> {
         response.foreign(&self.url.redacted, S::NAME)
     }
 
-    /// The same for a response to a check of the service that it may send after all.
-    pub(crate) fn foreign_health<S: IncidentService>(&self, response: &Response) -> Failure {
-        response.foreign_health(&self.url.redacted, S::NAME)
+    /// What the response to a request without content means for the health of the service, which takes it, or refuses it in the
+    /// form of its errors.
+    pub(crate) fn of_check<S: IncidentService>(
+        &self,
+        response: &Response,
+        is_of_service: impl Fn(&Response) -> bool,
+    ) -> Outcome {
+        match response.status() {
+            200..=299 | 400 if is_of_service(response) => Ok(()),
+            200..=299 | 400 => Err(response.foreign_health(&self.url.redacted, S::NAME)),
+            _ => Err(self.failure(response)),
+        }
     }
 
     fn send(

@@ -49,11 +49,10 @@ fn of_success(response: &Response, url: &str) -> Result<(), Failure> {
             response.message(url)
         )));
     }
-    let accepts = |body: &[u8]| {
-        let receipt = || serde_json::from_slice::<Receipt>(body);
-        body.trim_ascii().is_empty() || receipt().is_ok_and(|receipt| receipt.status == "success")
-    };
-    if response.body().is_some_and(accepts) {
+    let body = response.body();
+    let is_empty = body.is_some_and(|body| body.trim_ascii().is_empty());
+    let receipt = || response.json::<Receipt>();
+    if is_empty || receipt().is_some_and(|receipt| receipt.status == "success") {
         return Ok(());
     }
     Err(response.foreign(url, PRODUCT))

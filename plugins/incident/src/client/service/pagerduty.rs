@@ -52,11 +52,7 @@ impl IncidentService for PagerDuty {
     /// An event without content, which PagerDuty refuses with its reasons.
     fn health(&self, connection: &ServiceConnection<'_>) -> Outcome {
         let response = connection.post(Self::PATH, &json!({}), true)?;
-        match response.status() {
-            200..=299 | 400 if names_errors(&response) => Ok(()),
-            200..=299 | 400 => Err(connection.foreign_health::<Self>(&response)),
-            _ => Err(connection.failure(&response)),
-        }
+        connection.of_check::<Self>(&response, names_errors)
     }
 
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {

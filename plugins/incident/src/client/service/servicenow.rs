@@ -52,12 +52,10 @@ impl IncidentService for ServiceNow {
     /// refuses it in the form of its errors.
     fn health(&self, connection: &ServiceConnection<'_>) -> Outcome {
         let response = connection.post(Self::PATH, &json!({ "records": [] }), true)?;
-        match response.status() {
-            200..=299 if is_accepted(&response) => Ok(()),
-            400 if has_error(&response) => Ok(()),
-            200..=299 | 400 => Err(connection.foreign_health::<Self>(&response)),
-            _ => Err(connection.failure(&response)),
-        }
+        connection.of_check::<Self>(&response, |response| match response.status() {
+            400 => has_error(response),
+            _ => is_accepted(response),
+        })
     }
 
     fn report(&self, connection: &ServiceConnection<'_>, incidents: &[Incident<'_>]) -> Outcome {
