@@ -9,13 +9,9 @@ use std::{
     process::Command,
 };
 
-use delfin_tests::{CommandLines, CommandOutput, binary, missing, plugin};
+use delfin_tests::{CommandLines, CommandOutput, binary, missing, plugin, root};
 
 const VERSIONS: [&str; 2] = ["0.1.0~old", "0.1.0"];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 fn run(command: &mut Command) -> CommandOutput {
     CommandOutput::run(command.current_dir(root())).expect_exit(0)

@@ -11,7 +11,7 @@ use std::{
 
 use delfin_tests::{
     CommandOutput, FILES, Host, Receiver, Row, Setup, json_lines, lines, one_series, plugin_file,
-    wait_for,
+    root, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -29,10 +29,6 @@ script = "@/script"
 received = "@/received"
 rows = "@/rows"
 "#;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 fn script(args: &[&str]) -> Command {
     let mut command = Command::new(root().join("scripts/windows"));

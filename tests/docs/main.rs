@@ -27,7 +27,7 @@ use std::{
     thread,
 };
 
-use delfin_tests::{Setup, receivers, wait_for};
+use delfin_tests::{Setup, receivers, root, wait_for};
 use page::{Block, Kind, Shown, blocks, headings, links};
 use serde_json::Value;
 use session::{Outcome, Session};
@@ -44,10 +44,6 @@ const RUNNING: [&str; 6] = [
 
 /// Exporters in the pages that no plugin of this test offers.
 const NOT_INSTALLED: [&str; 3] = ["Acme", "Kafka", "acme"];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("`{path}`: {error}"))

@@ -94,6 +94,8 @@ pub fn plugin(name: &str) -> PathBuf {
     }
 }
 
-fn root() -> PathBuf {
+/// The folder of the project.
+#[must_use]
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

@@ -26,7 +26,7 @@ mod soak;
 mod terminal;
 
 pub use awkward::{AWKWARD_TEXTS, AWKWARD_VALUES, LONG_TEXT};
-pub use build::{binary, host_command, plugin, process_timeout, runs_windows};
+pub use build::{binary, host_command, plugin, process_timeout, root, runs_windows};
 pub use certificates::{Authority, IssuedFiles};
 pub use command::CommandOutput;
 pub use command_lines::CommandLines;

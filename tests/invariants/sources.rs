@@ -44,13 +44,20 @@ pub(crate) fn shipped() -> impl Iterator<Item = String> {
     folders.filter(|path| path.ends_with(".rs") && !is_test(path))
 }
 
+/// Where the tests of every implementation of a trait are.
+const TEST_SUITES: [&str; 3] = [
+    "/journal/conformance/",
+    "/inventory/conformance.rs",
+    "/alert/store/conformance.rs",
+];
+
 /// Whether a Rust file holds tests or benchmarks only.
 pub(crate) fn is_test(path: &str) -> bool {
     path.contains("/tests/")
         || path.contains("/benches/")
         || path.ends_with("/tests.rs")
         || path.ends_with("_tests.rs")
-        || path.contains("/journal/conformance/")
+        || TEST_SUITES.iter().any(|suite| path.contains(suite))
 }
 
 /// The lines of a data file next to this one: `KEY: TEXT`, without comments.
