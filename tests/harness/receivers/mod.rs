@@ -39,6 +39,7 @@ mod pyarrow;
 mod python_client;
 mod questdb;
 mod redis;
+mod relay;
 mod rsyslog;
 mod smtp;
 mod snmptrapd;
@@ -75,6 +76,7 @@ pub use self::{
     python_client::PythonClient,
     questdb::QuestDb,
     redis::Redis,
+    relay::Relay,
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
     smtp::SmtpServer,
     snmptrapd::{SnmpNotification, Snmptrapd},
