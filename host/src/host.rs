@@ -5,7 +5,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use delfin_plugin_api::{Failure, Kind};
+use delfin_plugin_api::Kind;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
     history::History,
     inventory::InventoryPlace,
-    journal::{self, Journal, JournalLimits, Journals, KafkaJournals, OpenError},
+    journal::{self, Journal, JournalLimits, Journals, OpenError},
     lifecycle::{ABORT_TIMEOUT, Phase},
     mappings::{InputMappingSets, InputMappings},
     memory::MemoryBudget,
@@ -62,8 +62,6 @@ pub enum StartError {
     Syslog(#[from] SyslogStartError),
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
-    #[error("`cluster`: {0}")]
-    Cluster(Failure),
 }
 
 pub struct Host {
@@ -86,8 +84,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens the journals, starts the exporters and starts to collect. `active` is what the host has of a cluster
-    /// already.
+    /// Opens the journals, starts the exporters and starts to collect. `active` is what the host has already as a member of a
+    /// cluster.
     ///
     /// # Errors
     ///
@@ -267,29 +265,21 @@ impl Host {
     }
 }
 
-/// Opens the journals, and listens. A member of a cluster has the state folder, and listens already.
+/// Opens the journals, and listens. A member of a cluster has done so already.
 async fn open_state(
     config: &Config,
     active: Option<ActiveMember>,
 ) -> Result<(Journals, Listeners, Option<ClusterMember>), StartError> {
-    let limits = JournalLimits::from(&config.journal);
-    let open = |lock, kafka: Option<KafkaJournals>| {
-        tokio::task::block_in_place(|| {
-            journal::open_locked(&config.state_dir, lock, &limits, kafka.as_ref())
-        })
-    };
     let (backends, listeners, cluster) = match active {
-        Some(active) => {
-            let kafka = kafka_journals(config, &active.member)?;
-            (
-                open(active.lock, kafka)?,
-                active.listeners,
-                Some(active.member),
-            )
-        }
+        Some(active) => (active.journals, active.listeners, Some(active.member)),
         None => {
-            let lock = tokio::task::block_in_place(|| state::open(&config.state_dir))?;
-            (open(lock, None)?, Listeners::bind(config).await?, None)
+            let limits = JournalLimits::from(&config.journal);
+            let backends = tokio::task::block_in_place(|| {
+                let lock = state::open(&config.state_dir)?.into();
+                let opened = journal::open_locked(&config.state_dir, lock, &limits, None);
+                opened.map_err(StartError::from)
+            })?;
+            (backends, Listeners::bind(config).await?, None)
         }
     };
     let listeners = Listeners {
@@ -297,19 +287,6 @@ async fn open_state(
         ..listeners
     };
     Ok((backends, listeners, cluster))
-}
-
-/// Where the journals of a member are; `None`: in the state folder.
-fn kafka_journals(
-    config: &Config,
-    member: &ClusterMember,
-) -> Result<Option<KafkaJournals>, StartError> {
-    let Some(cluster) = &config.cluster else {
-        return Ok(None);
-    };
-    // A member that has just lost its lease ends. The journals refuse an epoch that is over.
-    let epoch = member.epoch().unwrap_or_default();
-    cluster.journals(epoch).map_err(StartError::Cluster)
 }
 
 /// Serves the metrics on an address of their own, and pushes them, if the configuration says so.

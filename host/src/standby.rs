@@ -4,6 +4,7 @@
 //! tokens and this id, opens the other files only to check that it can read them, and starts no plugin. It answers every request of
 //! the API.
 
+mod opening;
 mod readiness;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use delfin_plugin_api::Failure;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -21,12 +23,13 @@ use crate::{
     api::{self, ApiListener, ListenError, StandbyParts, StandbyState},
     audit::AuditLog,
     cluster::{ClusterMember, JoinError},
-    config::{ClusterConfig, Config},
-    journal::{OpenError, StateLock},
+    config::{ClusterConfig, Config, Loaded},
+    journal::{Journals, OpenError, StateLock},
     platform::{FolderLock, machine_name},
     state::{self, StateError},
 };
 
+use self::opening::open_journals;
 pub use self::readiness::Readiness;
 
 /// How often a standby with the lease tries to take the state folder.
@@ -48,6 +51,12 @@ pub enum StandbyError {
     Join(#[from] JoinError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    #[error("the journals were not opened")]
+    Opening(#[source] tokio::task::JoinError),
+    #[error("`cluster`: {0}")]
+    Cluster(Failure),
     #[error("cannot create a temporary folder")]
     Temporary(#[source] io::Error),
     #[error("cannot tell where the API listens")]
@@ -74,7 +83,8 @@ pub struct Standby {
 pub struct ActiveMember {
     pub member: ClusterMember,
     pub listeners: Listeners,
-    pub lock: StateLock,
+    /// They have the lock of the state folder.
+    pub journals: Journals,
 }
 
 impl Listeners {
@@ -139,15 +149,17 @@ impl Standby {
         Readiness::new(self.member.clone(), file).map_err(StandbyError::Temporary)
     }
 
-    /// Answers requests until this host has the lease and the state folder. `None`: `stop` completed before.
+    /// Answers requests until this host has the lease and its journals, which it opens with the configuration that `read_config`
+    /// returns. `None`: `stop` completed before.
     ///
     /// # Errors
     ///
-    /// The state folder cannot be used.
+    /// The state folder cannot be used, or the journals cannot be opened.
     pub async fn run(
         self,
         stop: impl Future<Output = ()>,
-    ) -> Result<Option<ActiveMember>, StandbyError> {
+        read_config: impl Fn() -> Loaded,
+    ) -> Result<Option<(Loaded, ActiveMember)>, StandbyError> {
         let Self {
             config,
             member,
@@ -161,34 +173,42 @@ impl Standby {
             async move { while serving.changed().await.is_ok() {} }
         };
         let api = api::serve_standby(&listeners.api, tls.clone(), state.clone(), over());
+        let shown = state.clone();
         let metrics = async {
             if let Some(listener) = &listeners.metrics {
                 let is_exposed = config.metrics.needs_tokens;
-                api::serve_standby_metrics(listener, tls, state, is_exposed, over()).await;
+                api::serve_standby_metrics(listener, tls, shown, is_exposed, over()).await;
             }
         };
-        let taken = async {
-            let taken = tokio::select! {
-                lock = take_over(&config.state_dir, &member) => lock.map(Some),
+        let open = async {
+            let lock = take_over(&config.state_dir, &member).await?;
+            open_journals(&member, lock, read_config, &state).await
+        };
+        let opened = async {
+            let opened = tokio::select! {
+                opened = open => opened.map(Some),
                 () = stop => Ok(None),
             };
             drop(served);
-            taken
+            opened
         };
-        let ((), (), taken) = tokio::join!(api, metrics, taken);
-        match taken {
-            Ok(Some(lock)) => Ok(Some(ActiveMember {
-                member,
-                listeners,
-                lock,
-            })),
+        let ((), (), opened) = tokio::join!(api, metrics, opened);
+        match opened {
+            Ok(Some((loaded, journals))) => {
+                let active = ActiveMember {
+                    member,
+                    listeners,
+                    journals,
+                };
+                Ok(Some((loaded, active)))
+            }
             Ok(None) => {
                 member.leave().await;
                 Ok(None)
             }
             Err(error) => {
                 member.leave().await;
-                Err(error.into())
+                Err(error)
             }
         }
     }

@@ -301,7 +301,7 @@ impl Follower {
                 AppendError::Full { .. }
                 | AppendError::QueueFull { .. }
                 | AppendError::NoSpace { .. } => attempt < MAX_APPEND_ATTEMPTS,
-                AppendError::Unavailable { .. } => true,
+                AppendError::Unavailable { .. } | AppendError::Remote { .. } => true,
                 AppendError::Unfit { .. } => false,
                 AppendError::Closed => return Err(Shutdown),
             };

@@ -136,6 +136,11 @@ api_errors! {
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: {}, please try again later.", ("the journal cannot be written"),
            log log;
+    /// The servers that have the journal: clients learn the reason, as from `/readyz`.
+    JournalNotReached { reason: String }
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: the journal cannot be written: {}, please try again later.", (reason),
+           log reason;
     JournalNotReadable { log: String }
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: {}, please try again later.", ("the journal cannot be read"),
@@ -362,6 +367,7 @@ impl From<AppendError> for ApiError {
             | AppendError::NoSpace { .. } => Self::JournalFull { detail },
             AppendError::Unfit { .. } => Self::RequestBodyTooLarge { detail },
             AppendError::Unavailable { .. } => Self::JournalNotWritable { log: detail },
+            AppendError::Remote { reason } => Self::JournalNotReached { reason },
             AppendError::Closed => Self::Stopping,
         }
     }

@@ -11,6 +11,7 @@ use axum::{
 };
 use delfin_plugin_api::connections::ConnectionTable;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 use utoipa_axum::routes;
 
 use super::{
@@ -44,6 +45,8 @@ struct SharedStandby {
     audit: AuditLog,
     connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
+    /// Why this host has the lease, and not its journals yet.
+    opening: watch::Sender<Option<String>>,
 }
 
 impl StandbyState {
@@ -62,16 +65,34 @@ impl StandbyState {
             audit: parts.audit,
             connections,
             registry: Arc::new(registry),
+            opening: watch::Sender::default(),
         }))
+    }
+
+    /// This host has the lease, and could not open its journals for a reason that may pass.
+    pub fn note_opening(&self, reason: &str) {
+        self.0.opening.send_replace(Some(reason.to_owned()));
     }
 
     pub(super) fn connections(&self) -> Arc<ConnectionTable> {
         Arc::clone(&self.0.connections)
     }
 
+    /// Why this host is not active, for clients.
+    fn reason(&self) -> String {
+        match &*self.0.opening.borrow() {
+            Some(reason) => {
+                format!(
+                    "this host has the lease of the cluster, and waits for its journals: {reason}"
+                )
+            }
+            None => self.0.member.view().active_text(),
+        }
+    }
+
     fn refusal(&self) -> ApiError {
         ApiError::Standby {
-            active: self.0.member.view().active_text(),
+            active: self.reason(),
         }
     }
 }
@@ -94,11 +115,11 @@ async fn close(mut response: Response) -> Response {
     response
 }
 
-/// Tells that this host is standby, who is active, and whether this host could take over.
+/// Tells that this host is standby, who is active, and whether this host could take over; or why a host that takes over waits.
 #[utoipa::path(get, path = "/readyz", security(()), responses(ReadyzResponse))]
 async fn readyz(State(state): State<StandbyState>) -> ReadyzResponse {
     let view = state.0.member.view();
-    let mut reasons = vec![view.active_text()];
+    let mut reasons = vec![state.reason()];
     if let Some(obstacle) = view.obstacle {
         reasons.push(format!("this host could not take over: {obstacle}"));
     }

@@ -421,6 +421,9 @@ fn kafka(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Error
         Ok(topics) => topics,
         Err(failure) => return Ok(Some(Finding::of(what, Err(redacted(&failure.to_string()))))),
     };
+    if let Err(error) = journal::check_left_over(&config.state_dir) {
+        return Ok(Some(Finding::of(what, Err(error.to_string()))));
+    }
     if check != ExporterCheck::Connect {
         return Ok(Some(Finding::of(what, Ok(()))));
     }

@@ -111,21 +111,18 @@ async fn serve(
 ) -> Result<(), Error> {
     let signals = signals()?;
     let mut reload_signals = ReloadSignals::watch().map_err(Error::failed)?;
-    let active = if loaded.config.cluster.is_some() {
+    let mut active = None;
+    if loaded.config.cluster.is_some() {
         let stop = nth(signals.clone(), 1);
         let standby = StandbySignals {
             stop,
             reload: &mut reload_signals,
         };
-        let active = stand_by(&loaded, file.clone(), &manager, standby).await?;
-        let Some(active) = active else {
+        let Some((read, member)) = stand_by(&loaded, file, &manager, standby).await? else {
             return Ok(());
         };
-        loaded = read_again(loaded, file.as_deref());
-        Some(active)
-    } else {
-        None
-    };
+        (loaded, active) = (read, Some(member));
+    }
     let drain_timeout = loaded.config.shutdown.drain_timeout;
     let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
     let member = active.as_ref().map(|active| active.member.clone());
@@ -168,24 +165,25 @@ struct StandbySignals<'a, S> {
     reload: &'a mut ReloadSignals,
 }
 
-/// Waits as a standby until this host may become active. `None`: it was told to stop before.
+/// Waits as a standby until this host may become active, and has its journals. Returns the configuration as it is then.
+/// `None`: it was told to stop before.
 async fn stand_by(
     loaded: &Loaded,
     file: Option<PathBuf>,
     manager: &Arc<ServiceManager>,
     signals: StandbySignals<'_, impl Future<Output = ()>>,
-) -> Result<Option<ActiveMember>, Error> {
+) -> Result<Option<(Loaded, ActiveMember)>, Error> {
     let Some(cluster) = &loaded.config.cluster else {
         return Ok(None);
     };
     let standby = Standby::start(&loaded.config, cluster, end_without_lease);
     let standby = standby.await.map_err(Error::failed)?;
-    let readiness = standby.readiness(file).map_err(Error::failed)?;
+    let readiness = standby.readiness(file.clone()).map_err(Error::failed)?;
     manager.ready();
     let alive = tokio::spawn(keep_alive(Arc::clone(manager), Vec::new()));
     let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
     let active = tokio::select! {
-        active = standby.run(signals.stop) => active,
+        active = standby.run(signals.stop, || read_again(loaded, file.as_deref())) => active,
         never = check_readiness(readiness, signals.reload, manager, audit) => match never {},
     };
     alive.abort();
@@ -225,11 +223,11 @@ async fn record_reload(audit: &AuditLog, is_done: bool) {
 }
 
 /// The configuration as it is now: a standby may have waited for long.
-fn read_again(loaded: Loaded, file: Option<&Path>) -> Loaded {
+fn read_again(loaded: &Loaded, file: Option<&Path>) -> Loaded {
     let read = tokio::task::block_in_place(|| config::load(file));
     read.unwrap_or_else(|error| {
         log::error!("the configuration has mistakes, this host becomes active with the one that it started with: {error}");
-        loaded
+        loaded.clone()
     })
 }
 

@@ -17,7 +17,11 @@ use delfin_plugin_api::{
 };
 use serde_json::{Map, Value};
 
-use super::{kafka::KafkaConfig, names::name_error, setting::Setting};
+use super::{
+    kafka::{KafkaConfig, read_kafka},
+    names::name_error,
+    setting::Setting,
+};
 use crate::{journal::KafkaJournals, platform::machine_name};
 
 const POSTGRES: &str = "write `postgres://USER@HOST:5432/DATABASE`";
@@ -50,7 +54,7 @@ pub struct ClusterConfig {
     pub kafka: Option<KafkaConfig>,
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 10] = [
     "postgres",
     "password",
     "tls",
@@ -61,10 +65,10 @@ const KEYS: [&str; 11] = [
     "member",
     "address",
     "lease",
-    "kafka",
 ];
 
 impl ClusterConfig {
+    /// Reads the settings of these keys.
     fn read(mut written: Map<String, Value>) -> Result<Self, ConfigError> {
         let mut take = |key| written.remove(key);
         let mut mistakes = Mistakes::default();
@@ -90,11 +94,6 @@ impl ClusterConfig {
         let member = mistakes.read("member", take("member"), read_name, NAME);
         let address = mistakes.read("address", take("address"), read_address, ADDRESS);
         let lease = mistakes.read("lease", take("lease"), read_lease, LEASE);
-        let kafka = take("kafka").and_then(|kafka| {
-            serde_json::from_value(kafka)
-                .map_err(|error| mistakes.add(format!("`kafka`: {error}")))
-                .ok()
-        });
         mistakes.into_result(Self {
             postgres,
             tls,
@@ -102,7 +101,7 @@ impl ClusterConfig {
             member: member.unwrap_or_else(machine_name),
             address,
             lease: lease.unwrap_or(DEFAULT_LEASE),
-            kafka,
+            kafka: None,
         })
     }
 
@@ -149,10 +148,10 @@ impl ClusterConfig {
 /// Reads `[cluster]`.
 pub(super) fn read_cluster(setting: &Setting<'_>) -> Option<ClusterConfig> {
     let mut section = setting.section()?;
-    let cluster = ClusterConfig::read(section.take_values(KEYS));
-    let cluster = cluster.map_err(|error| section.fail_each(&error)).ok();
+    let cluster = section.read_values(KEYS, ClusterConfig::read);
+    let kafka = section.take("kafka").and_then(|kafka| read_kafka(&kafka));
     section.finish();
-    cluster
+    Some(ClusterConfig { kafka, ..cluster? })
 }
 
 fn read_url(value: &Value) -> Option<tokio_postgres::Config> {

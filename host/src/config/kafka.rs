@@ -1,70 +1,68 @@
 //! The settings of a cluster whose journals are on Apache Kafka.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use delfin_plugin_api::{
     Failure,
     setting::{ConfigError, Mistakes},
     tls::Tls,
 };
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::journal::KafkaTopics;
+use super::setting::Setting;
+use crate::journal::{KafkaTopics, SaslLogin, SaslMechanism};
 
 const SERVERS: &str = "write `host:9092`, several separated by commas, or a list of them";
 const REPLICAS: &str = "write a number from 1 to 100";
+const MECHANISM: &str = "write `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`";
+const TEXT: &str = "write a text in quotes that is not empty";
 const DEFAULT_REPLICAS: i16 = 3;
 
 /// `[cluster.kafka]`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenKafka")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaConfig {
     /// `host:port` of some of the brokers.
     bootstrap_servers: Vec<String>,
     /// `None`: connections without TLS.
     tls: Option<Tls>,
+    /// `None`: the host does not log in to the brokers.
+    sasl: Option<SaslLogin>,
     /// Of the topics that the host creates.
     replicas: i16,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenKafka {
-    bootstrap_servers: Option<Value>,
-    replicas: Option<Value>,
-    tls: Option<Value>,
-    ca_certificate: Option<Value>,
-    client_certificate: Option<Value>,
-    client_key: Option<Value>,
-}
+const KEYS: [&str; 6] = [
+    "bootstrap_servers",
+    "replicas",
+    "tls",
+    "ca_certificate",
+    "client_certificate",
+    "client_key",
+];
 
-impl TryFrom<WrittenKafka> for KafkaConfig {
-    type Error = ConfigError;
+const SASL_KEYS: [&str; 3] = ["mechanism", "username", "password"];
 
-    fn try_from(written: WrittenKafka) -> Result<Self, ConfigError> {
+impl KafkaConfig {
+    /// Reads the settings of these keys.
+    fn read(mut written: Map<String, Value>) -> Result<Self, ConfigError> {
+        let mut take = |key| written.remove(key);
         let mut mistakes = Mistakes::default();
-        if written.bootstrap_servers.is_none() {
+        let servers = take("bootstrap_servers");
+        if servers.is_none() {
             mistakes.missing("bootstrap_servers", SERVERS);
         }
-        let servers = written.bootstrap_servers;
         let servers = mistakes.read("bootstrap_servers", servers, read_servers, SERVERS);
-        let replicas = mistakes.read("replicas", written.replicas, read_replicas, REPLICAS);
-        let certificates = [
-            written.ca_certificate,
-            written.client_certificate,
-            written.client_key,
-        ];
-        let tls = Tls::read_optional(written.tls, certificates, &mut mistakes);
+        let replicas = mistakes.read("replicas", take("replicas"), read_replicas, REPLICAS);
+        let certificates = ["ca_certificate", "client_certificate", "client_key"].map(&mut take);
+        let tls = Tls::read_optional(take("tls"), certificates, &mut mistakes);
         mistakes.into_result(Self {
             bootstrap_servers: servers.unwrap_or_default(),
             tls,
+            sasl: None,
             replicas: replicas.unwrap_or(DEFAULT_REPLICAS),
         })
     }
-}
 
-impl KafkaConfig {
     /// The topics of a cluster.
     ///
     /// # Errors
@@ -75,9 +73,20 @@ impl KafkaConfig {
         Ok(KafkaTopics {
             bootstrap_servers: self.bootstrap_servers.clone(),
             tls: tls.map(Arc::new),
+            sasl: self.sasl.clone(),
             replicas: self.replicas,
             cluster: cluster.to_owned(),
         })
+    }
+
+    /// Whether a login crosses a network without TLS.
+    fn shows_login(&self) -> bool {
+        let is_remote = |server: &String| {
+            let host = server.rsplit_once(':').map_or("", |(host, _)| host);
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
+        };
+        self.sasl.is_some() && self.tls.is_none() && self.bootstrap_servers.iter().any(is_remote)
     }
 
     /// The brokers, for messages.
@@ -85,6 +94,59 @@ impl KafkaConfig {
     pub fn servers(&self) -> String {
         self.bootstrap_servers.join(",")
     }
+}
+
+/// Reads `[cluster.kafka]`.
+pub(super) fn read_kafka(setting: &Setting<'_>) -> Option<KafkaConfig> {
+    let mut section = setting.section()?;
+    let kafka = section.read_values(KEYS, KafkaConfig::read);
+    let sasl = section.take("sasl");
+    let login = sasl.as_ref().and_then(read_sasl);
+    section.finish();
+    let kafka = KafkaConfig {
+        sasl: login,
+        ..kafka?
+    };
+    if let (Some(sasl), true) = (sasl, kafka.shows_login()) {
+        sasl.warn(
+            "others can read what the host sends to brokers of other machines (set `tls`)"
+                .to_owned(),
+        );
+    }
+    Some(kafka)
+}
+
+fn read_sasl(setting: &Setting<'_>) -> Option<SaslLogin> {
+    let mut section = setting.section()?;
+    let login = section.read_values(SASL_KEYS, |mut written| {
+        let mut mistakes = Mistakes::default();
+        let [mechanism, username, password] = SASL_KEYS.map(|key| {
+            let value = written.remove(key);
+            if value.is_none() {
+                mistakes.missing(key, if key == "mechanism" { MECHANISM } else { TEXT });
+            }
+            value
+        });
+        let mechanism = mistakes.read("mechanism", mechanism, read_mechanism, MECHANISM);
+        let username = mistakes.text("username", username);
+        let password = mistakes.secret("password", password);
+        match (mechanism, username, password) {
+            (Some(mechanism), Some(username), Some(password)) => mistakes.into_result(SaslLogin {
+                mechanism,
+                username,
+                password,
+            }),
+            _ => Err(mistakes.into()),
+        }
+    });
+    section.finish();
+    login
+}
+
+fn read_mechanism(value: &Value) -> Option<SaslMechanism> {
+    let name = value.as_str()?;
+    let mut all = SaslMechanism::ALL.into_iter();
+    all.find(|mechanism| mechanism.as_str() == name)
 }
 
 fn read_servers(value: &Value) -> Option<Vec<String>> {
@@ -115,7 +177,8 @@ mod tests {
     use super::*;
 
     fn read(written: Value) -> Result<KafkaConfig, String> {
-        serde_json::from_value(written).map_err(|error: serde_json::Error| error.to_string())
+        let written = written.as_object().unwrap().clone();
+        KafkaConfig::read(written).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -68,17 +68,17 @@ fn read_otlp(setting: &Setting<'_>) -> Option<OtlpPushConfig> {
     let mut section = setting.section()?;
     let interval = section.take_duration("interval", SHORTEST_INTERVAL, DEFAULT_INTERVAL);
     let keys = ["url"].into_iter().chain(WrittenClientSettings::KEYS);
-    let mut written = section.take_values(keys);
-    let mut mistakes = Mistakes::default();
-    let url = ReceiverUrl::read_base(written.remove("url"), URL, &mut mistakes);
-    let client = WrittenClientSettings::from(&mut written);
-    let client = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
-    let read = mistakes.into_result(OtlpPushConfig {
-        url,
-        interval,
-        client,
+    let read = section.read_values(keys, |mut written| {
+        let mut mistakes = Mistakes::default();
+        let url = ReceiverUrl::read_base(written.remove("url"), URL, &mut mistakes);
+        let client = WrittenClientSettings::from(&mut written);
+        let client = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
+        mistakes.into_result(OtlpPushConfig {
+            url,
+            interval,
+            client,
+        })
     });
-    let read = read.map_err(|error| section.fail_each(&error)).ok();
     section.finish();
     read
 }

@@ -250,19 +250,20 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// The values of these keys as JSON, for settings that are read as those of a plugin are.
-    pub(super) fn take_values(
+    /// Reads the values of these keys as the settings of a plugin are read, and records each mistake at its key.
+    pub(super) fn read_values<T>(
         &mut self,
         keys: impl IntoIterator<Item = &'static str>,
-    ) -> serde_json::Map<String, serde_json::Value> {
+        read: impl FnOnce(serde_json::Map<String, serde_json::Value>) -> Result<T, ConfigError>,
+    ) -> Option<T> {
         let values = keys
             .into_iter()
             .filter_map(|key| Some((key.to_owned(), self.take(key)?.json()?)));
-        values.collect()
+        let result = read(values.collect());
+        result.map_err(|error| self.fail_each(&error)).ok()
     }
 
-    /// Records the mistakes of such settings, each at its key.
-    pub(super) fn fail_each(&self, error: &ConfigError) {
+    fn fail_each(&self, error: &ConfigError) {
         for mistake in error.mistakes() {
             let named = mistake
                 .strip_prefix('`')

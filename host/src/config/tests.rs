@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 58] = [
+const EXAMPLES: [&str; 61] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -95,6 +95,9 @@ const EXAMPLES: [&str; 58] = [
     "cluster.kafka.ca_certificate",
     "cluster.kafka.client_certificate",
     "cluster.kafka.client_key",
+    "cluster.kafka.sasl.mechanism",
+    "cluster.kafka.sasl.password",
+    "cluster.kafka.sasl.username",
     "cluster.member",
     "cluster.password",
     "cluster.postgres",
@@ -241,17 +244,18 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, cluster, log, api and its tls, metrics and its otlp, memory, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, alertmanager, remote_write, otlp and influxdb,
+    // The root, cluster, its kafka and the sasl of that, log, api and its tls, metrics and its otlp, memory, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, alertmanager, remote_write, otlp and influxdb,
     // collection, shutdown,
     // drivers, its limits, one of its storages and the limits of that one, storage and its two, exporter and its batch, limits,
     // queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 37);
+    assert_eq!(checked, 39);
 }
 
 #[test]
 fn a_mistake_in_settings_of_a_client_has_the_line_of_its_key() {
     let text = "[cluster]\npostgres = \"postgres://delfin@db\"\nleas = \"5s\"\nlease = \"0s\"\n\
-                [metrics.otlp]\nproxi = \"http://a\"\n";
+                [cluster.kafka]\nbootstrap_servers = \"a:9092\"\nreplicas = 0\nsasl = { mechanism = \"GSSAPI\", username = \"u\", \
+                password = \"p\", realm = \"r\" }\n[metrics.otlp]\nproxi = \"http://a\"\n";
     let errors = parse(text, &flag()).unwrap_err();
     let found = errors.mistakes().iter();
     let found: Vec<_> = found
@@ -271,12 +275,27 @@ fn a_mistake_in_settings_of_a_client_has_the_line_of_its_key() {
                 "cannot be `\"0s\"` (write a duration from `1s` to `1h`, such as `10s`)"
             ),
             (
-                Some(5),
+                Some(7),
+                "cluster.kafka.replicas",
+                "cannot be `0` (write a number from 1 to 100)"
+            ),
+            (
+                Some(8),
+                "cluster.kafka.sasl.mechanism",
+                "cannot be `\"GSSAPI\"` (write `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`)"
+            ),
+            (
+                Some(8),
+                "cluster.kafka.sasl.realm",
+                "unknown key (valid keys: `mechanism`, `username`, `password`)"
+            ),
+            (
+                Some(9),
                 "metrics.otlp",
                 "`url` is missing (write the address of the receiver, such as `http://localhost:4318`)"
             ),
             (
-                Some(6),
+                Some(10),
                 "metrics.otlp.proxi",
                 "unknown key (did you mean `proxy`?)"
             ),

@@ -39,6 +39,9 @@ pub enum AppendError {
     /// The file cannot be written. The journal opens it again by itself.
     #[error("the journal cannot be written: {reason} (try again)")]
     Unavailable { reason: String },
+    /// The servers that have the journal do not take it now. The journal tries again by itself.
+    #[error("the journal cannot be written: {reason} (try again)")]
+    Remote { reason: String },
     /// The host is stopping.
     #[error("the journal is closed (try again when the host runs)")]
     Closed,
@@ -89,5 +92,10 @@ pub enum OpenError {
     LeftOver { path: PathBuf },
     /// A journal on Kafka. The reason has the remedy.
     #[error("cannot open journal `{journal}`: {reason}")]
-    Remote { journal: String, reason: String },
+    Remote {
+        journal: String,
+        reason: String,
+        /// It may be opened later, when brokers are back that are away now.
+        may_pass: bool,
+    },
 }

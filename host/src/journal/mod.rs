@@ -50,7 +50,7 @@ pub use dead_letters::{
     DeadLetterId, DeadLetterLimits, DeadLetterStore, StoredDeadLetter,
 };
 pub use error::{AppendError, CursorError, OpenError, ReadError};
-pub use kafka::{KafkaJournals, KafkaTopics};
+pub use kafka::{KafkaJournals, KafkaTopics, SaslLogin, SaslMechanism};
 pub use lock::StateLock;
 pub use record::{BatchInfo, BatchState, NewRecord, ReadLimit, Receipt, Record};
 pub(crate) use sqlite::{JOURNAL, JournalCheck};
@@ -242,12 +242,12 @@ pub struct Journals {
     pub performance: Arc<dyn Journal>,
     pub alerts: Arc<dyn Journal>,
     _clock: ClockKeeper,
-    _lock: StateLock,
+    _lock: Arc<StateLock>,
 }
 
 /// Opens both journals in a folder. Creates a missing folder.
 pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenError> {
-    open_locked(state_dir, lock(state_dir)?, limits, None)
+    open_locked(state_dir, lock(state_dir)?.into(), limits, None)
 }
 
 /// Takes a state folder, and creates a missing one.
@@ -282,7 +282,7 @@ pub(crate) fn lock_as_root(state_dir: &Path) -> Result<StateLock, OpenError> {
 /// As [`open`].
 pub fn open_locked(
     state_dir: &Path,
-    lock: StateLock,
+    lock: Arc<StateLock>,
     limits: &JournalLimits,
     kafka: Option<&KafkaJournals>,
 ) -> Result<Journals, OpenError> {
@@ -291,7 +291,7 @@ pub fn open_locked(
         source,
     };
     match kafka {
-        Some(_) => state_dir::refuse_journals(state_dir, &[ALERTS, PERFORMANCE])?,
+        Some(_) => check_left_over(state_dir)?,
         None => state_dir::report_missing(state_dir, &[ALERTS, PERFORMANCE]).map_err(unusable)?,
     }
     // Alerts have an eighth of the bytes for themselves, so that performance batches
@@ -329,6 +329,16 @@ pub fn open_locked(
     // A new file survives a crash only if its folder was synced too.
     sync_folder(state_dir).map_err(unusable)?;
     Ok(journals)
+}
+
+/// Refuses the folder of a host whose journals are on Kafka if it has files of journals: what they hold would never be
+/// delivered.
+///
+/// # Errors
+///
+/// The first file.
+pub fn check_left_over(state_dir: &Path) -> Result<(), OpenError> {
+    state_dir::refuse_journals(state_dir, &[ALERTS, PERFORMANCE])
 }
 
 /// Checks that journals can be on Kafka. Changes nothing.

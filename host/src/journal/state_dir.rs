@@ -49,7 +49,7 @@ pub(super) fn report_missing(path: &Path, journals: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses journals in the folder of a host whose journals are elsewhere: what they hold would never be delivered.
+/// Refuses a folder with files of journals.
 pub(super) fn refuse_journals(path: &Path, journals: &[&str]) -> Result<(), OpenError> {
     let files = journals.iter().map(|name| path.join(format!("{name}.db")));
     match files.into_iter().find(|file| file.exists()) {

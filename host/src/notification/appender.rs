@@ -68,7 +68,8 @@ impl AlertAppender {
                 AppendError::Full { .. }
                 | AppendError::QueueFull { .. }
                 | AppendError::NoSpace { .. }
-                | AppendError::Unavailable { .. } => {
+                | AppendError::Unavailable { .. }
+                | AppendError::Remote { .. } => {
                     log::log!(level, input, notifications, error:%; "the journal does not take alerts of notifications, retrying: further notifications wait, and the kernel can drop them");
                     level = log::Level::Debug;
                     sleep(RETRY_INTERVAL).await;

@@ -1,4 +1,5 @@
-//! Whether a standby could take over: with its configuration, its plugins, and the files of the state folder.
+//! Whether a standby could take over: with its configuration, its plugins, the files of the state folder, and the brokers of its
+//! journals.
 //!
 //! Promises: changes nothing, and runs no code of a plugin.
 
@@ -11,8 +12,13 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    cluster::ClusterMember, config, mappings::InputMappings, panics::spawn_blocking,
-    plugin::Plugins, state,
+    cluster::ClusterMember,
+    config::{self, Config},
+    journal,
+    mappings::InputMappings,
+    panics::spawn_blocking,
+    plugin::Plugins,
+    state,
 };
 
 /// Checks a standby.
@@ -40,7 +46,8 @@ impl Readiness {
         let (file, cache) = (self.file.clone(), Arc::clone(&self.cache));
         let checked = spawn_blocking(move || check(file.as_deref(), cache.path())).await;
         let obstacle = match checked {
-            Ok(checked) => checked.err(),
+            Ok(Ok(config)) => check_brokers(&config).await.err(),
+            Ok(Err(reason)) => Some(reason),
             Err(error) => Some(format!("the check did not end: {error}")),
         };
         self.member.note_obstacle(obstacle.clone());
@@ -50,8 +57,8 @@ impl Readiness {
 
 /// # Errors
 ///
-/// The first reason for which the host would not start, or not all of its exporters.
-fn check(file: Option<&Path>, cache: &Path) -> Result<(), String> {
+/// The first reason for which the host would not start, or not all of its exporters, as far as files tell.
+fn check(file: Option<&Path>, cache: &Path) -> Result<Config, String> {
     let loaded = config::load(file).map_err(|error| error.to_string().replace('\n', "; "))?;
     let mut config = loaded.config;
     config.plugin_cache_dir = cache.to_owned();
@@ -61,5 +68,23 @@ fn check(file: Option<&Path>, cache: &Path) -> Result<(), String> {
         let offered = plugins.check_offer(exporter);
         offered.map_err(|error| format!("exporter `{}`: {error}", exporter.name))?;
     }
-    state::check_readable(&config.state_dir).map_err(|error| error.to_string())
+    state::check_readable(&config.state_dir).map_err(|error| error.to_string())?;
+    Ok(config)
+}
+
+/// # Errors
+///
+/// Why the journals cannot be on the brokers.
+async fn check_brokers(config: &Config) -> Result<(), String> {
+    let cluster = config.cluster.as_ref();
+    let Some((cluster, kafka)) =
+        cluster.and_then(|cluster| Some((cluster, cluster.kafka.as_ref()?)))
+    else {
+        return Ok(());
+    };
+    journal::check_left_over(&config.state_dir).map_err(|error| error.to_string())?;
+    let topics = kafka.topics(&cluster.name);
+    let topics = topics.map_err(|failure| format!("`cluster`: {failure}"))?;
+    let checked = journal::check_topics(&topics).await;
+    checked.map_err(|reason| config.redactor.redact(&reason).into_owned())
 }

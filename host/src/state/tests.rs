@@ -64,7 +64,13 @@ impl Folder {
 
     fn journals(&self) -> Journals {
         let lock = open(&self.state()).unwrap();
-        journal::open_locked(&self.state(), lock, &JournalLimits::unlimited(), None).unwrap()
+        journal::open_locked(
+            &self.state(),
+            lock.into(),
+            &JournalLimits::unlimited(),
+            None,
+        )
+        .unwrap()
     }
 
     /// Accepts a batch that is pending for the exporter.

@@ -48,7 +48,7 @@ impl PendingAppend {
 
     pub(super) fn fail(self, reason: &str) {
         let reason = reason.to_owned();
-        self.reply(Err(AppendError::Unavailable { reason }));
+        self.reply(Err(AppendError::Remote { reason }));
     }
 }
 

@@ -211,6 +211,11 @@ impl RecordIndex {
         self.by_batch.get(&batch_id).copied()
     }
 
+    /// Where the first record at or after a number is.
+    pub(super) fn offset_of(&self, seq: Seq) -> Option<i64> {
+        self.first_from(seq).map(|(_, record)| record.offset)
+    }
+
     /// Where the records from a number on are, up to a limit, or one that is larger.
     pub(super) fn locate(&self, from: Seq, limit: ReadLimit) -> Option<RecordPlaces> {
         let (first, start) = self.first_from(from)?;

@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::records::Compression;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use super::append::{AppendGroup, PendingAppend};
+use super::append_queue::{AppendQueue, BrokerWatch};
 use super::change::DeleteReason;
 use super::client::{BrokerFailure, MAX_BATCH_BYTES, PartitionClient, encode};
 use super::commit_writer::CommitCommand;
@@ -25,9 +27,6 @@ use crate::batch::codec::StreamGroup;
 use crate::journal::{AppendError, KEY_TTL, Receipt, reopen};
 use crate::write_guard::{LEASE_OVER, WriteGuard};
 
-/// Of one batch of records, unless a single one is larger.
-const MAX_GROUP_BYTES: u64 = 8 << 20;
-const MAX_GROUP: usize = 1024;
 /// What a record has in addition to its payload, at most about.
 const RECORD_OVERHEAD: u64 = 2048;
 const FETCH_BYTES: usize = 8 << 20;
@@ -100,19 +99,21 @@ impl LogWriter {
         }
     }
 
-    /// Writes appends until no caller is left.
-    pub(super) async fn run(mut self, mut appends: mpsc::UnboundedReceiver<PendingAppend>) {
-        while let Some(first) = appends.recv().await {
-            let mut bytes = first.entry.bytes;
-            let mut group = vec![first];
-            while group.len() < MAX_GROUP
-                && bytes < MAX_GROUP_BYTES
-                && let Ok(append) = appends.try_recv()
-            {
-                bytes += append.entry.bytes;
-                group.push(append);
+    /// Writes appends until no caller is left. After a failure it tries again by itself: a client that follows the readiness of
+    /// the host sends nothing meanwhile.
+    pub(super) async fn run(mut self, mut appends: AppendQueue) {
+        loop {
+            if let LogLink::Closed { reason, retry_at } = &self.link {
+                let delay = sleep_until(*retry_at);
+                if appends.refuse_during(reason, delay).await.is_none() {
+                    return;
+                }
+                self.reopen(&mut appends).await;
+            } else if let Some(group) = appends.next_group().await {
+                self.serve(group, &mut appends).await;
+            } else {
+                return;
             }
-            self.serve(group).await;
         }
     }
 
@@ -194,15 +195,12 @@ impl LogWriter {
         }
     }
 
-    async fn serve(&mut self, appends: Vec<PendingAppend>) {
+    async fn serve(&mut self, appends: Vec<PendingAppend>, later: &mut AppendQueue) {
         let fail_all = |appends: Vec<PendingAppend>, reason: &str| {
             appends.into_iter().for_each(|append| append.fail(reason));
         };
         if !self.guard.is_open() {
             return fail_all(appends, LEASE_OVER);
-        }
-        if let Err(reason) = self.reopen().await {
-            return fail_all(appends, &reason);
         }
         let (appends, known) = match self.known_keys(&appends).await {
             Ok(known) => (appends, known),
@@ -224,7 +222,7 @@ impl LogWriter {
                 group.push(append);
             }
         }
-        self.write(group).await;
+        self.write(group, later).await;
     }
 
     /// The receipt of an earlier append of the same batch or with the same key.
@@ -306,18 +304,24 @@ impl LogWriter {
         let _ = deleted.await;
     }
 
-    /// Writes a group, and replies.
-    async fn write(&mut self, group: AppendGroup) {
+    /// Writes a group, and replies. `later` are the appends after it.
+    async fn write(&mut self, group: AppendGroup, later: &mut AppendQueue) {
         if group.appends.is_empty() {
             return;
         }
         let started = Instant::now();
-        let written = self.write_all(&group.appends).await;
+        let broker = self.broker_watch();
+        let written = later
+            .hold_during(broker, self.write_all(&group.appends))
+            .await;
         let reason = written.err().map(|error| error.to_string());
         self.shared.update_activity(|stats| {
             stats.transactions += 1;
             stats.transaction_time += started.elapsed();
             stats.failed_transactions += u64::from(reason.is_some());
+            if reason.is_none() {
+                stats.fault = None;
+            }
         });
         let replies = self.receipts(group);
         // What is written can be read, and callers can put it into their caches before watchers look for it.
@@ -452,16 +456,18 @@ impl LogWriter {
         self.begin_term(term.map_err(LogError::State)?).await
     }
 
-    /// Begins a new term after a failure, once the delay is over.
-    async fn reopen(&mut self) -> Result<(), String> {
-        match &self.link {
-            LogLink::Open => return Ok(()),
-            LogLink::Closed { reason, retry_at } if Instant::now() < *retry_at => {
-                return Err(reason.clone());
-            }
-            LogLink::Closed { .. } => {}
+    fn broker_watch(&self) -> BrokerWatch {
+        BrokerWatch {
+            shared: Arc::clone(&self.shared),
+            topic: self.client.topic().to_owned(),
+            silent: self.client.silent(),
         }
-        match self.next_term().await {
+    }
+
+    /// Begins a new term after a failure.
+    async fn reopen(&mut self, appends: &mut AppendQueue) {
+        let broker = self.broker_watch();
+        match appends.hold_during(broker, self.next_term()).await {
             Ok(()) => {
                 log::info!(topic = self.client.topic(); "journal can be written again");
                 self.link = LogLink::Open;
@@ -470,13 +476,8 @@ impl LogWriter {
                 // Appends that failed may have been written after all.
                 self.shared.publish_head();
                 self.shared.head.send_modify(|_| {});
-                Ok(())
             }
-            Err(error) => {
-                let reason = error.to_string();
-                self.close(reason.clone());
-                Err(reason)
-            }
+            Err(error) => self.close(error.to_string()),
         }
     }
 
@@ -484,9 +485,7 @@ impl LogWriter {
         if matches!(self.link, LogLink::Open) {
             log::error!(topic = self.client.topic(); "journal cannot be written, trying again: {reason}");
         }
-        let fault = format!("it cannot be written: {reason}");
-        self.shared
-            .update_activity(|stats| stats.fault = Some(fault));
+        self.shared.note_fault(&reason);
         self.link = LogLink::Closed {
             reason,
             retry_at: Instant::now() + self.reopen_delay,

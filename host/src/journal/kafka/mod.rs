@@ -11,6 +11,7 @@
 //! A thread of its own runs everything, so that callers can wait for reads without a runtime.
 
 mod append;
+mod append_queue;
 mod change;
 mod client;
 mod commit_writer;
@@ -18,10 +19,12 @@ mod cursors;
 mod entry;
 mod index;
 mod log_writer;
+mod offsets;
 mod queries;
 mod reads;
 mod shared;
 mod store;
+mod tasks;
 
 #[cfg(test)]
 mod tests;
@@ -49,14 +52,16 @@ use crate::clock::HostClock;
 use crate::write_guard::WriteGuard;
 
 use append::PendingAppend;
+use append_queue::AppendQueue;
 use change::{JournalChange, change};
 use client::{PartitionClient, PartitionName};
-use commit_writer::{CommitCommand, CommitWriter, StateOwner};
-use log_writer::LogWriter;
-use queries::StateQueries;
-use reads::{JournalReads, ReadJob, delete_from_partition};
+use commit_writer::{CommitCommand, StateOwner};
+use reads::{JournalReads, ReadJob};
 use shared::OwnerState;
 use store::{StateReader, StoreError};
+use tasks::{JournalPlace, JournalQueues, JournalTasks, OpenFailure};
+
+pub use client::{SaslLogin, SaslMechanism};
 
 /// The topics of a cluster.
 #[derive(Clone)]
@@ -65,6 +70,8 @@ pub struct KafkaTopics {
     pub bootstrap_servers: Vec<String>,
     /// `None`: connections to the brokers without TLS.
     pub tls: Option<Arc<ClientConfig>>,
+    /// `None`: without a login.
+    pub sasl: Option<SaslLogin>,
     /// Of topics that the host creates.
     pub replicas: i16,
     /// The name of the cluster: the journals of different clusters have nothing in common.
@@ -99,40 +106,16 @@ struct JournalCallers {
     reads: mpsc::UnboundedSender<ReadJob>,
 }
 
-/// What the thread gets from callers.
-struct JournalQueues {
-    appends: mpsc::UnboundedReceiver<PendingAppend>,
-    changes: mpsc::UnboundedReceiver<CommitCommand>,
-    reads: mpsc::UnboundedReceiver<ReadJob>,
-}
-
-/// Where one journal is.
-struct JournalPlace {
-    owner: StateOwner,
-    name: PartitionName,
-    replicas: i16,
-    guard: &'static WriteGuard,
-}
-
-/// The tasks of an open journal.
-struct JournalTasks {
-    log: LogWriter,
-    commits: CommitWriter,
-    reads: JournalReads,
-    trimmed: PartitionClient,
-    shared: Arc<OwnerState>,
-}
-
 impl KafkaTopics {
-    /// Checks that the brokers answer, and the topics of these journals if they exist. Changes nothing.
+    /// Checks that these journals can be in their topics. Changes nothing.
     ///
     /// # Errors
     ///
     /// The first mistake, with its remedy.
     pub(super) async fn check(&self, journals: &[&str]) -> Result<(), String> {
         for journal in journals {
-            let client = PartitionClient::new(self.partition(journal));
-            let checked = client.check_topic().await;
+            let mut client = PartitionClient::new(self.partition(journal));
+            let checked = client.check_topic(self.replicas).await;
             checked.map_err(|failure| failure.to_string())?;
         }
         Ok(())
@@ -142,6 +125,7 @@ impl KafkaTopics {
         PartitionName {
             brokers: self.bootstrap_servers.clone(),
             tls: self.tls.clone(),
+            sasl: self.sasl.clone(),
             topic: format!("{}.{journal}", self.cluster),
             partition: 0,
         }
@@ -167,12 +151,14 @@ impl KafkaJournal {
                 epoch: journals.epoch,
             },
             name,
+            cluster: journals.topics.cluster.clone(),
             replicas: journals.topics.replicas,
             guard,
         };
-        let failed = |reason: String| OpenError::Remote {
+        let failed = |failure: OpenFailure| OpenError::Remote {
             journal: topic.clone(),
-            reason,
+            reason: failure.reason,
+            may_pass: failure.may_pass,
         };
         let (opened, opening) = blocking::sync_channel(1);
         let (callers, queues) = JournalCallers::new();
@@ -184,7 +170,7 @@ impl KafkaJournal {
                 .build();
             let runtime = match runtime {
                 Ok(runtime) => runtime,
-                Err(error) => return drop(opened.send(Err(error.to_string()))),
+                Err(error) => return drop(opened.send(Err(OpenFailure::lasting(error)))),
             };
             LocalSet::new().block_on(&runtime, async {
                 match JournalTasks::open(place, limits, clock, commands).await {
@@ -195,15 +181,15 @@ impl KafkaJournal {
                         }
                     }
                     // The caller that opened the journal waits for this.
-                    Err(reason) => drop(opened.send(Err(reason))),
+                    Err(failure) => drop(opened.send(Err(failure))),
                 }
             });
         };
         let thread = thread::Builder::new()
             .name(format!("journal-{topic}"))
             .spawn(run)
-            .map_err(|error| failed(error.to_string()))?;
-        let ended = || Err("its thread ended".to_owned());
+            .map_err(|error| failed(OpenFailure::lasting(error)))?;
+        let ended = || Err(OpenFailure::lasting("its thread ended"));
         let shared = opening.recv().unwrap_or_else(|_| ended());
         Ok(Self {
             shared: shared.map_err(failed)?,
@@ -278,63 +264,11 @@ impl JournalCallers {
             reads: read_sender,
         };
         let queues = JournalQueues {
-            appends,
+            appends: AppendQueue::new(appends),
             changes,
             reads,
         };
         (callers, queues)
-    }
-}
-
-impl JournalTasks {
-    async fn open(
-        place: JournalPlace,
-        limits: JournalLimits,
-        clock: HostClock,
-        commands: mpsc::UnboundedSender<CommitCommand>,
-    ) -> Result<Self, String> {
-        let JournalPlace {
-            owner,
-            name,
-            replicas,
-            guard,
-        } = place;
-        let claimed = owner.claim().await;
-        let (store, loaded) = claimed.map_err(|error| owner.reason(error))?;
-        let (term, known_head) = (loaded.term, loaded.head);
-        let shared = Arc::new(OwnerState::new(loaded, limits, clock));
-        let queries = Arc::new(StateQueries::new(owner.clone()));
-        let client = || PartitionClient::new(name.clone());
-        let mut log = LogWriter::new(
-            Arc::clone(&shared),
-            client(),
-            commands,
-            Arc::clone(&queries),
-            guard,
-        );
-        log.open(term, known_head, replicas)
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok(Self {
-            log,
-            commits: CommitWriter::new(owner, store, Arc::clone(&shared), guard),
-            reads: JournalReads::new(Arc::clone(&shared), queries, client()),
-            trimmed: client(),
-            shared,
-        })
-    }
-
-    /// Runs until no caller is left, and what they wait for is durable.
-    async fn run(self, queues: JournalQueues) {
-        let reads = tokio::task::spawn_local(reads::serve(self.reads, queues.reads));
-        let trimming = tokio::task::spawn_local(delete_from_partition(self.trimmed, self.shared));
-        // The writer of the log has commands for that of the commits, which ends after it.
-        tokio::join!(
-            self.log.run(queues.appends),
-            self.commits.run(queues.changes)
-        );
-        reads.abort();
-        trimming.abort();
     }
 }
 

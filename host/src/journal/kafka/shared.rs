@@ -74,6 +74,12 @@ impl OwnerState {
         change(&mut self.activity.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// The journal accepts nothing now.
+    pub(super) fn note_fault(&self, reason: &str) {
+        let fault = format!("it cannot be written: {reason}");
+        self.update_activity(|stats| stats.fault = Some(fault));
+    }
+
     /// Continues with the state that the database has.
     pub(super) fn reload(&self, loaded: LoadedState) {
         let mut contents = self.contents();

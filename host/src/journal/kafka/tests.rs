@@ -1,13 +1,13 @@
 //! The tests of every journal, and what is special to one on Kafka, with a real broker and a real database.
 
-mod relay;
-
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use delfin_plugin_api::postgres::tokio_postgres::Config as PostgresOptions;
+use delfin_plugin_api::setting::Secret;
 use delfin_plugin_api::tls::Tls;
-use delfin_tests::receivers::{KafkaBroker, Postgres};
+use delfin_tests::receivers::{KafkaBroker, Postgres, Relay};
+use delfin_tests::wait_for;
 use kafka_protocol::records::Compression;
 
 use super::client::encode;
@@ -15,7 +15,6 @@ use super::entry::{BatchEntry, Term};
 use super::store::StateStore;
 use super::*;
 use crate::journal::conformance::{Medium, after, journal_conformance, limits, record};
-use relay::Relay;
 
 static GUARD: WriteGuard = WriteGuard::new();
 
@@ -31,6 +30,7 @@ struct KafkaMedium {
     cluster: String,
     brokers: String,
     tls: Option<Tls>,
+    sasl: Option<SaslLogin>,
     postgres: u16,
     guard: &'static WriteGuard,
 }
@@ -55,6 +55,7 @@ impl KafkaMedium {
             cluster: format!("test-{}", JOURNALS.fetch_add(1, Ordering::Relaxed)),
             brokers: servers.broker.servers(),
             tls: None,
+            sasl: None,
             postgres: servers.postgres.port(),
             guard: &GUARD,
         })
@@ -69,6 +70,7 @@ impl KafkaMedium {
         let topics = KafkaTopics {
             bootstrap_servers: vec![self.brokers.clone()],
             tls,
+            sasl: self.sasl.clone(),
             replicas: 1,
             cluster: self.cluster.clone(),
         };
@@ -98,19 +100,28 @@ impl KafkaMedium {
         PartitionClient::new(PartitionName {
             brokers: vec![self.brokers.clone()],
             tls: None,
+            sasl: None,
             topic: self.topic(),
             partition: 0,
         })
     }
 
+    /// As a host does, waits for a broker that a busy machine keeps from its work.
+    fn wait_for_owner(&self, limits: &JournalLimits) -> KafkaJournal {
+        wait_for("an open journal", || match self.try_open(limits.clone()) {
+            Err(OpenError::Remote { may_pass: true, .. }) => None,
+            opened => Some(opened.unwrap()),
+        })
+    }
+
     fn owner(&self) -> KafkaJournal {
-        self.try_open(limits()).unwrap()
+        self.wait_for_owner(&limits())
     }
 }
 
 impl Medium for KafkaMedium {
     fn open(&self, limits: JournalLimits) -> Arc<dyn Journal> {
-        Arc::new(self.try_open(limits).unwrap())
+        Arc::new(self.wait_for_owner(&limits))
     }
 
     fn after_crash(&self) -> Box<dyn Medium> {
@@ -128,7 +139,7 @@ journal_conformance!(new_medium, servers().is_some(), 8);
 /// The reason of an append that was refused for now.
 async fn refused(journal: &dyn Journal, record: NewRecord) -> String {
     match journal.append(record, None).await {
-        Err(AppendError::Unavailable { reason }) => reason,
+        Err(AppendError::Remote { reason }) => reason,
         other => panic!("{other:?}"),
     }
 }
@@ -294,7 +305,7 @@ async fn without_a_database_commits_are_refused_and_with_it_they_go_on() {
         journal.append(record(2), None)
     );
     assert!(
-        matches!(keyed, Err(AppendError::Unavailable { .. })),
+        matches!(keyed, Err(AppendError::Remote { .. })),
         "{keyed:?}"
     );
     other.unwrap();
@@ -418,4 +429,64 @@ async fn connections_to_brokers_are_encrypted_if_that_is_configured() {
         other.contains(&format!("broker `{}`: ", servers.broker.servers())),
         "{other}"
     );
+}
+
+#[tokio::test]
+async fn brokers_that_want_a_login_get_it_and_a_wrong_one_is_named() {
+    let (Some(medium), Some(servers)) = (KafkaMedium::new(), servers()) else {
+        return;
+    };
+    let with = |brokers: String, mechanism, password: &str| KafkaMedium {
+        brokers,
+        sasl: Some(SaslLogin {
+            mechanism,
+            username: "delfin".to_owned(),
+            password: Secret::new(password),
+        }),
+        ..KafkaMedium::new().unwrap_or_else(|| medium.clone())
+    };
+    let sasl = servers.broker.sasl_servers();
+    let tls = Tls {
+        ca_certificate: Some(servers.broker.ca().into()),
+        client_certificate: None,
+    };
+    for mechanism in SaslMechanism::ALL {
+        let journal = with(sasl.clone(), mechanism, "delfin-secret").owner();
+        journal.append(record(1), None).await.unwrap();
+        assert_eq!(items(&journal), [(1, 1)]);
+        let encrypted = KafkaMedium {
+            tls: Some(tls.clone()),
+            ..with(
+                servers.broker.sasl_tls_servers(),
+                mechanism,
+                "delfin-secret",
+            )
+        };
+        let journal = encrypted.owner();
+        journal.append(record(1), None).await.unwrap();
+    }
+    let error = |medium: KafkaMedium| medium.try_open(limits()).err().unwrap().to_string();
+    for mechanism in SaslMechanism::ALL {
+        let wrong = error(with(sasl.clone(), mechanism, "a-wrong-password"));
+        let expected = format!(
+            "broker `{sasl}`: it refuses the login of user `delfin` with `{}`: ",
+            mechanism.as_str()
+        );
+        assert!(
+            wrong.contains(&expected) && wrong.contains("(check `username` and `password`"),
+            "{wrong}"
+        );
+        assert!(!wrong.contains("a-wrong-password"), "{wrong}");
+    }
+    let plain = servers.broker.servers();
+    let needless = error(with(plain, SaslMechanism::Plain, "delfin-secret"));
+    assert!(
+        needless.contains("its listener has no SASL (remove `cluster.kafka.sasl`"),
+        "{needless}"
+    );
+    let missing = error(KafkaMedium {
+        brokers: sasl,
+        ..medium
+    });
+    assert!(missing.contains("`cluster.kafka.sasl`"), "{missing}");
 }

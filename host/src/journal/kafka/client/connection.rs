@@ -1,6 +1,6 @@
 //! A connection to one broker: a request, then its answer.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use delfin_plugin_api::unreachable;
@@ -8,8 +8,11 @@ use kafka_protocol::{
     messages::{
         ApiKey, CreateTopicsRequest, CreateTopicsResponse, DeleteRecordsRequest,
         DeleteRecordsResponse, DescribeConfigsRequest, DescribeConfigsResponse, FetchRequest,
-        FetchResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-        ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader,
+        FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse, ListOffsetsRequest,
+        ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
+        OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, ProduceRequest,
+        ProduceResponse, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
+        SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
     },
     protocol::{Decodable, Encodable, HeaderVersion, StrBytes, encode_request_header_into_buffer},
 };
@@ -17,7 +20,8 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    sync::watch,
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsConnector;
 
@@ -25,8 +29,14 @@ use super::failure::BrokerFailure;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a broker may wait for others, such as replicas. A connection waits twice as long for its answer.
+/// How long a broker may take for an answer, in addition to the time in which it waits for others.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a broker may wait for others, such as replicas.
 pub(super) const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After which time without an answer a broker is called silent.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// [`BROKER_TIMEOUT`] in a request.
 pub(super) fn broker_timeout_ms() -> i32 {
@@ -44,55 +54,104 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 pub(super) trait BrokerRequest: Encodable + HeaderVersion {
     const KEY: ApiKey;
     const VERSION: i16;
+    /// How long the broker may wait for others before it answers.
+    const WAIT: Duration;
     type Answer: Decodable + HeaderVersion;
 }
 
 macro_rules! broker_requests {
-    ($($request:ty => $answer:ty, $key:ident, $version:literal;)*) => {
+    ($($request:ty => $answer:ty, $key:ident, $version:literal, $wait:expr;)*) => {
         $(impl BrokerRequest for $request {
             const KEY: ApiKey = ApiKey::$key;
             const VERSION: i16 = $version;
+            const WAIT: Duration = $wait;
             type Answer = $answer;
         })*
     };
 }
 
 broker_requests! {
-    CreateTopicsRequest => CreateTopicsResponse, CreateTopics, 4;
-    DeleteRecordsRequest => DeleteRecordsResponse, DeleteRecords, 1;
-    DescribeConfigsRequest => DescribeConfigsResponse, DescribeConfigs, 2;
-    FetchRequest => FetchResponse, Fetch, 11;
-    ListOffsetsRequest => ListOffsetsResponse, ListOffsets, 4;
-    MetadataRequest => MetadataResponse, Metadata, 8;
-    ProduceRequest => ProduceResponse, Produce, 7;
+    CreateTopicsRequest => CreateTopicsResponse, CreateTopics, 4, BROKER_TIMEOUT;
+    DeleteRecordsRequest => DeleteRecordsResponse, DeleteRecords, 1, BROKER_TIMEOUT;
+    DescribeConfigsRequest => DescribeConfigsResponse, DescribeConfigs, 2, Duration::ZERO;
+    FetchRequest => FetchResponse, Fetch, 11, Duration::ZERO;
+    FindCoordinatorRequest => FindCoordinatorResponse, FindCoordinator, 2, Duration::ZERO;
+    ListOffsetsRequest => ListOffsetsResponse, ListOffsets, 4, Duration::ZERO;
+    MetadataRequest => MetadataResponse, Metadata, 8, Duration::ZERO;
+    OffsetCommitRequest => OffsetCommitResponse, OffsetCommit, 7, Duration::ZERO;
+    OffsetDeleteRequest => OffsetDeleteResponse, OffsetDelete, 0, Duration::ZERO;
+    ProduceRequest => ProduceResponse, Produce, 7, BROKER_TIMEOUT;
+    SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate, 1, Duration::ZERO;
+    SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake, 1, Duration::ZERO;
+}
+
+/// How connections to brokers are opened, and which broker keeps its client waiting.
+#[derive(Clone, Debug)]
+pub(super) struct BrokerAccess {
+    /// `None`: connections without TLS.
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    /// The broker that has a request for longer than usual and has not answered yet.
+    pub(super) silent: watch::Sender<Option<BrokerFailure>>,
+}
+
+impl BrokerAccess {
+    /// Waits for a broker, at most for a time. `silence` is the failure if it takes longer.
+    async fn wait<T>(
+        &self,
+        limit: Duration,
+        silence: BrokerFailure,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, BrokerFailure> {
+        let mut answer = pin!(answer);
+        if let Ok(answered) = timeout(SILENCE, &mut answer).await {
+            return Ok(answered);
+        }
+        self.silent.send_replace(Some(silence.clone()));
+        let answered = timeout(limit - SILENCE, answer).await;
+        self.silent.send_replace(None);
+        answered.map_err(|_| silence)
+    }
 }
 
 /// Bytes from and to a broker.
-trait BrokerStream: AsyncRead + AsyncWrite + Unpin {}
+trait BrokerStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> BrokerStream for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> BrokerStream for S {}
 
 pub(super) struct BrokerConnection {
     address: String,
+    access: BrokerAccess,
     stream: Box<dyn BrokerStream>,
     requests: i32,
+    /// When the broker wants another login; `None`: never.
+    login_ends: Option<Instant>,
 }
 
 impl BrokerConnection {
-    /// Connects to `host:port`, with TLS if there is a configuration of it.
-    pub(super) async fn open(
-        address: &str,
-        tls: Option<&Arc<ClientConfig>>,
-    ) -> Result<Self, BrokerFailure> {
-        let opened = timeout(CONNECT_TIMEOUT, connect(address, tls)).await;
-        let late = || BrokerFailure::of_broker(address, unreachable::NOT_IN_TIME);
-        let opened = opened.map_err(|_| late())?;
+    /// Connects to `host:port`.
+    pub(super) async fn open(address: &str, access: &BrokerAccess) -> Result<Self, BrokerFailure> {
+        let tls = access.tls.as_ref();
+        let late = BrokerFailure::unreachable(address, unreachable::NOT_IN_TIME);
+        let opened = access.wait(CONNECT_TIMEOUT, late, connect(address, tls));
+        let opened = opened.await?;
         Ok(Self {
             address: address.to_owned(),
+            access: access.clone(),
             stream: opened
                 .map_err(|error| BrokerFailure::connecting(address, &error, tls.is_some()))?,
             requests: 0,
+            login_ends: None,
         })
+    }
+
+    /// The broker takes requests for this time after a login; `None`: without an end.
+    pub(super) fn end_login_after(&mut self, lifetime: Option<Duration>) {
+        self.login_ends = lifetime.map(|lifetime| Instant::now() + lifetime * 9 / 10);
+    }
+
+    /// Whether the broker takes further requests on this connection.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.login_ends.is_none_or(|end| Instant::now() < end)
     }
 
     pub(super) fn address(&self) -> &str {
@@ -104,8 +163,9 @@ impl BrokerConnection {
         &mut self,
         request: &R,
     ) -> Result<R::Answer, BrokerFailure> {
-        let answered = timeout(BROKER_TIMEOUT * 2, self.exchange(request)).await;
-        answered.unwrap_or_else(|_| Err(BrokerFailure::silent(&self.address)))
+        let (access, silence) = (self.access.clone(), BrokerFailure::silent(&self.address));
+        let limit = ANSWER_TIMEOUT + R::WAIT;
+        access.wait(limit, silence, self.exchange(request)).await?
     }
 
     async fn exchange<R: BrokerRequest>(

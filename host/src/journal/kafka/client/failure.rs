@@ -7,16 +7,39 @@ use kafka_protocol::error::ResponseError;
 
 /// A request that failed, with the name of the broker or the topic, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(in crate::journal::kafka) struct BrokerFailure(String);
+#[error("{text}")]
+pub(in crate::journal::kafka) struct BrokerFailure {
+    text: String,
+    may_pass: bool,
+}
 
 impl BrokerFailure {
+    /// Whether the same request may succeed later, when brokers are back that are away now.
+    pub(in crate::journal::kafka) const fn may_pass(&self) -> bool {
+        self.may_pass
+    }
+
     pub(super) fn of_broker(address: &str, reason: impl std::fmt::Display) -> Self {
-        Self(format!("broker `{address}`: {reason}"))
+        Self::lasting(format!("broker `{address}`: {reason}"))
     }
 
     pub(super) fn of_topic(topic: &str, reason: impl std::fmt::Display) -> Self {
-        Self(format!("topic `{topic}`: {reason}"))
+        Self::lasting(format!("topic `{topic}`: {reason}"))
+    }
+
+    /// The broker cannot be reached now.
+    pub(super) fn unreachable(address: &str, reason: impl std::fmt::Display) -> Self {
+        Self {
+            may_pass: true,
+            ..Self::of_broker(address, reason)
+        }
+    }
+
+    const fn lasting(text: String) -> Self {
+        Self {
+            text,
+            may_pass: false,
+        }
     }
 
     pub(super) fn connecting(address: &str, error: &io::Error, is_encrypted: bool) -> Self {
@@ -29,7 +52,7 @@ impl BrokerFailure {
             return Self::of_broker(address, reason);
         }
         match unreachable::reason_of(error) {
-            Some(reason) => Self::of_broker(address, reason),
+            Some(reason) => Self::unreachable(address, reason),
             None => Self::interrupted(address, error),
         }
     }
@@ -38,12 +61,13 @@ impl BrokerFailure {
     pub(super) fn interrupted(address: &str, error: &io::Error) -> Self {
         let reason = match error.kind() {
             io::ErrorKind::UnexpectedEof => {
-                "it closed the connection (is it stopping, or does its listener want TLS or SASL?)"
+                "it closed the connection (is it stopping, or does its listener want TLS or SASL? Then set `cluster.kafka.tls` \
+                 or `cluster.kafka.sasl`)"
                     .to_owned()
             }
             _ => error.to_string(),
         };
-        Self::of_broker(address, reason)
+        Self::unreachable(address, reason)
     }
 
     pub(super) fn encrypted(address: &str) -> Self {
@@ -54,9 +78,9 @@ impl BrokerFailure {
     }
 
     pub(super) fn silent(address: &str) -> Self {
-        Self::of_broker(
+        Self::unreachable(
             address,
-            "it does not answer in time (check that the port is that of a broker of Kafka)",
+            "it does not answer in time (is it paused or overloaded? Check also that the port is that of a broker of Kafka)",
         )
     }
 
@@ -70,10 +94,28 @@ impl BrokerFailure {
         )
     }
 
+    /// The coordinator of a consumer group has answered with an error code.
+    pub(super) fn of_group(group: &str, code: i16) -> Self {
+        use ResponseError as Code;
+        let reason = match Code::try_from_code(code).unwrap_or(Code::Unknown(code)) {
+            Code::GroupAuthorizationFailed => {
+                "this host may not set its offsets (allow its user `READ` and `DELETE` on the groups whose names begin with the \
+                 name of the cluster and `.`)"
+                    .to_owned()
+            }
+            Code::UnknownMemberId | Code::IllegalGeneration | Code::NonEmptyGroup => {
+                "another program consumes with it (let that program use another group)".to_owned()
+            }
+            other => format!("{other} (code {code})"),
+        };
+        Self::lasting(format!("consumer group `{group}`: {reason}"))
+    }
+
     /// A broker has answered with an error code.
     pub(super) fn of_code(topic: &str, code: i16) -> Self {
         use ResponseError as Code;
         let error = Code::try_from_code(code).unwrap_or(Code::Unknown(code));
+        let unknown;
         let reason = match error {
             Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => {
                 "fewer replicas are in sync than `min.insync.replicas` asks for (start the brokers that are away)"
@@ -103,8 +145,17 @@ impl BrokerFailure {
             Code::PolicyViolation => {
                 "a policy of the cluster refuses it (see the log of the brokers)"
             }
-            other => return Self::of_topic(topic, format_args!("{other} (code {code})")),
+            other => {
+                unknown = format!("{other} (code {code})");
+                &unknown
+            }
         };
-        Self::of_topic(topic, reason)
+        let is_missing = error == Code::UnknownTopicOrPartition;
+        Self {
+            // Brokers that start are enough for the wanted replicas.
+            may_pass: error.is_retriable() && !is_missing
+                || error == Code::InvalidReplicationFactor,
+            ..Self::of_topic(topic, reason)
+        }
     }
 }

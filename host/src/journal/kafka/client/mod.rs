@@ -10,11 +10,16 @@
 
 mod connection;
 mod failure;
+mod group;
 mod partition;
 mod record_batch;
+mod sasl;
+mod scram;
 mod topic;
 
 pub(super) use failure::BrokerFailure;
+pub(super) use group::GroupClient;
 pub(super) use partition::{PartitionClient, PartitionName};
 pub(super) use record_batch::{NewPartitionRecord, PartitionRecord, encode};
+pub use sasl::{SaslLogin, SaslMechanism};
 pub(super) use topic::MAX_BATCH_BYTES;

@@ -16,12 +16,16 @@ use kafka_protocol::{
     },
 };
 use rustls::ClientConfig;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use super::{
-    connection::{BROKER_TIMEOUT, BrokerConnection, broker_timeout_ms},
+    connection::{BROKER_TIMEOUT, BrokerAccess, BrokerConnection, broker_timeout_ms},
     failure::BrokerFailure,
     record_batch::{FetchedRecords, decode},
+    sasl::SaslLogin,
     topic::{self, WantedTopic, topic_name},
 };
 
@@ -44,6 +48,8 @@ pub(in crate::journal::kafka) struct PartitionName {
     pub(in crate::journal::kafka) brokers: Vec<String>,
     /// `None`: connections without TLS.
     pub(in crate::journal::kafka) tls: Option<Arc<ClientConfig>>,
+    /// `None`: without a login.
+    pub(in crate::journal::kafka) sasl: Option<SaslLogin>,
     pub(in crate::journal::kafka) topic: String,
     pub(in crate::journal::kafka) partition: i32,
 }
@@ -51,16 +57,33 @@ pub(in crate::journal::kafka) struct PartitionName {
 /// A client of one partition. It connects when it has to.
 pub(in crate::journal::kafka) struct PartitionClient {
     name: PartitionName,
+    access: BrokerAccess,
     leader: Option<BrokerConnection>,
 }
 
 impl PartitionClient {
-    pub(in crate::journal::kafka) const fn new(name: PartitionName) -> Self {
-        Self { name, leader: None }
+    pub(in crate::journal::kafka) fn new(name: PartitionName) -> Self {
+        Self {
+            access: BrokerAccess {
+                tls: name.tls.clone(),
+                silent: watch::Sender::default(),
+            },
+            name,
+            leader: None,
+        }
+    }
+
+    /// The broker that has a request for longer than usual and has not answered yet.
+    pub(in crate::journal::kafka) fn silent(&self) -> watch::Receiver<Option<BrokerFailure>> {
+        self.access.silent.subscribe()
     }
 
     pub(in crate::journal::kafka) fn topic(&self) -> &str {
         &self.name.topic
+    }
+
+    pub(super) const fn number(&self) -> i32 {
+        self.name.partition
     }
 
     /// Checks the topic. With a number of replicas, creates it if it is missing.
@@ -78,27 +101,32 @@ impl PartitionClient {
                 replicas,
             };
             let address = broker_address(&metadata, metadata.controller_id);
-            let mut controller = self.name.connect(&broker, address).await?;
+            let mut controller = self.connect_unless(&broker, address).await?;
             topic::create(controller.as_mut().unwrap_or(&mut broker), &wanted).await?;
             self.wait_until_led().await?;
         }
         topic::check(&mut broker, &self.name.topic).await
     }
 
-    /// Checks that a broker answers, and an existing topic. Changes nothing.
-    pub(in crate::journal::kafka) async fn check_topic(&self) -> Result<(), BrokerFailure> {
+    /// Checks that a broker answers, and that a journal can be written to the topic. A missing one needs so many brokers as it
+    /// will have replicas. Changes nothing.
+    pub(in crate::journal::kafka) async fn check_topic(
+        &mut self,
+        replicas: i16,
+    ) -> Result<(), BrokerFailure> {
         let (mut broker, metadata) = self.bootstrap().await?;
         if is_missing(&metadata) {
-            return Ok(());
+            return topic::check_replicas(&self.name.topic, metadata.brokers.len(), replicas);
         }
-        topic::check(&mut broker, &self.name.topic).await
+        topic::check(&mut broker, &self.name.topic).await?;
+        self.start_offset().await.map(drop)
     }
 
     /// Waits until the brokers know who leads a new topic.
     async fn wait_until_led(&mut self) -> Result<(), BrokerFailure> {
         let end = Instant::now() + BROKER_TIMEOUT;
         loop {
-            match self.connect().await {
+            match self.connect_to_leader().await {
                 Ok(leader) => {
                     self.leader = Some(leader);
                     return Ok(());
@@ -239,16 +267,17 @@ impl PartitionClient {
         &mut self,
         work: impl AsyncFnOnce(&mut BrokerConnection, &PartitionName) -> Result<T, BrokerFailure>,
     ) -> Result<T, BrokerFailure> {
-        let mut leader = match self.leader.take() {
+        let open = self.leader.take();
+        let mut leader = match open.filter(BrokerConnection::is_logged_in) {
             Some(leader) => leader,
-            None => self.connect().await?,
+            None => self.connect_to_leader().await?,
         };
         let result = work(&mut leader, &self.name).await?;
         self.leader = Some(leader);
         Ok(result)
     }
 
-    async fn connect(&self) -> Result<BrokerConnection, BrokerFailure> {
+    async fn connect_to_leader(&self) -> Result<BrokerConnection, BrokerFailure> {
         let (broker, metadata) = self.bootstrap().await?;
         let topic = &self.name.topic;
         let found = metadata.topics.first();
@@ -266,12 +295,14 @@ impl PartitionClient {
             let code = ResponseError::LeaderNotAvailable.code();
             return Err(BrokerFailure::of_code(topic, code));
         };
-        let leader = self.name.connect(&broker, Some(address)).await?;
+        let leader = self.connect_unless(&broker, Some(address)).await?;
         Ok(leader.unwrap_or(broker))
     }
 
     /// A connection to the first broker that answers, and what it knows of the topic.
-    async fn bootstrap(&self) -> Result<(BrokerConnection, MetadataResponse), BrokerFailure> {
+    pub(super) async fn bootstrap(
+        &self,
+    ) -> Result<(BrokerConnection, MetadataResponse), BrokerFailure> {
         let mut failure = None;
         for address in &self.name.brokers {
             match self.ask(address).await {
@@ -287,13 +318,36 @@ impl PartitionClient {
         &self,
         address: &str,
     ) -> Result<(BrokerConnection, MetadataResponse), BrokerFailure> {
-        let mut broker = BrokerConnection::open(address, self.name.tls.as_ref()).await?;
+        let mut broker = self.connect(address).await?;
         let topic = MetadataRequestTopic::default().with_name(Some(topic_name(&self.name.topic)));
         let request = MetadataRequest::default()
             .with_topics(Some(vec![topic]))
             .with_allow_auto_topic_creation(false);
         let metadata = broker.call(&request).await?;
         Ok((broker, metadata))
+    }
+
+    /// A connection on which the host has logged in.
+    pub(super) async fn connect(&self, address: &str) -> Result<BrokerConnection, BrokerFailure> {
+        let mut broker = BrokerConnection::open(address, &self.access).await?;
+        if let Some(sasl) = &self.name.sasl {
+            let lifetime = sasl.log_in(&mut broker).await?;
+            broker.end_login_after(lifetime);
+        }
+        Ok(broker)
+    }
+
+    /// A connection to this address, unless `open` is that already.
+    async fn connect_unless(
+        &self,
+        open: &BrokerConnection,
+        address: Option<String>,
+    ) -> Result<Option<BrokerConnection>, BrokerFailure> {
+        let address = address.filter(|address| address != open.address());
+        match address {
+            Some(address) => self.connect(&address).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -302,21 +356,6 @@ impl PartitionName {
         match code {
             0 => Ok(()),
             code => Err(BrokerFailure::of_code(&self.topic, code)),
-        }
-    }
-
-    /// A connection to this address, unless `open` is that already.
-    async fn connect(
-        &self,
-        open: &BrokerConnection,
-        address: Option<String>,
-    ) -> Result<Option<BrokerConnection>, BrokerFailure> {
-        let address = address.filter(|address| address != open.address());
-        match address {
-            Some(address) => BrokerConnection::open(&address, self.tls.as_ref())
-                .await
-                .map(Some),
-            None => Ok(None),
         }
     }
 }

@@ -103,6 +103,29 @@ pub(super) async fn check(broker: &mut BrokerConnection, topic: &str) -> Result<
     Err(BrokerFailure::of_topic(topic, mistakes.join("; ")))
 }
 
+/// Refuses a topic that would have more replicas than there are brokers.
+pub(super) fn check_replicas(
+    topic: &str,
+    brokers: usize,
+    replicas: i16,
+) -> Result<(), BrokerFailure> {
+    if usize::try_from(replicas).is_ok_and(|replicas| replicas <= brokers) {
+        return Ok(());
+    }
+    let running = if brokers == 1 {
+        "broker runs"
+    } else {
+        "brokers run"
+    };
+    Err(BrokerFailure::of_topic(
+        topic,
+        format_args!(
+            "it does not exist, and cannot have {replicas} replicas, because {brokers} {running} (start more, or lower \
+             `cluster.kafka.replicas`)"
+        ),
+    ))
+}
+
 /// What is wrong with a setting of a topic, with the remedy.
 fn mistake(name: &str, value: &str) -> Option<String> {
     let number: Option<i64> = value.parse().ok();

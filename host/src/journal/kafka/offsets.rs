@@ -1,0 +1,115 @@
+//! Mirrors the cursors to committed offsets of consumer groups, so that the tools of Kafka show how far each exporter is behind.
+//!
+//! Promises: the host does not depend on the offsets, and reads none. If they cannot be set, the log says so once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::client::{BrokerFailure, GroupClient};
+use super::shared::OwnerState;
+use crate::write_guard::WriteGuard;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The wait after a failure.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often offsets are set that have not changed: Kafka forgets those that are not set for
+/// `offsets.retention.minutes`, a week by default.
+const REFRESH_INTERVAL: Duration = Duration::from_hours(1);
+
+pub(super) struct OffsetMirror {
+    /// Before the name of an exporter, in the name of its group.
+    prefix: String,
+    groups: GroupClient,
+    shared: Arc<OwnerState>,
+    guard: &'static WriteGuard,
+    /// The offset of each group, as it was set last.
+    offsets: BTreeMap<String, i64>,
+    refreshed: Instant,
+    is_failing: bool,
+}
+
+impl OffsetMirror {
+    pub(super) fn new(
+        cluster: &str,
+        groups: GroupClient,
+        shared: Arc<OwnerState>,
+        guard: &'static WriteGuard,
+    ) -> Self {
+        Self {
+            prefix: format!("{cluster}."),
+            groups,
+            shared,
+            guard,
+            offsets: BTreeMap::new(),
+            refreshed: Instant::now(),
+            is_failing: false,
+        }
+    }
+
+    /// Runs until it is dropped.
+    pub(super) async fn run(mut self) {
+        loop {
+            sleep(self.interval()).await;
+            if !self.guard.is_open() {
+                continue;
+            }
+            match self.mirror().await {
+                Ok(()) => self.is_failing = false,
+                Err(failure) if !self.is_failing => {
+                    self.is_failing = true;
+                    log::warn!(
+                        "cannot show the cursors of exporters as offsets of consumer groups, trying again: {failure}"
+                    );
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    const fn interval(&self) -> Duration {
+        if self.is_failing {
+            RETRY_INTERVAL
+        } else {
+            INTERVAL
+        }
+    }
+
+    /// Sets the offsets that have changed, and removes those of exporters that have no cursor any more.
+    async fn mirror(&mut self) -> Result<(), BrokerFailure> {
+        let wanted = self.wanted();
+        let is_due = self.refreshed.elapsed() >= REFRESH_INTERVAL;
+        for (group, offset) in &wanted {
+            if is_due || self.offsets.get(group) != Some(offset) {
+                self.groups.commit(group, *offset).await?;
+                self.offsets.insert(group.clone(), *offset);
+            }
+        }
+        if is_due {
+            self.refreshed = Instant::now();
+        }
+        let is_removed = |group: &&String| !wanted.contains_key(*group);
+        let removed: Vec<_> = self.offsets.keys().filter(is_removed).cloned().collect();
+        for group in removed {
+            self.groups.remove(&group).await?;
+            self.offsets.remove(&group);
+        }
+        Ok(())
+    }
+
+    /// The offset of the record where each cursor is, or of the next one to come.
+    fn wanted(&self) -> BTreeMap<String, i64> {
+        let contents = self.shared.contents();
+        let states = contents.cursors.of_exporters();
+        let offsets = states.map(|state| {
+            let offset = contents.index.offset_of(state.cursor.next.seq);
+            let group = format!("{}{}", self.prefix, state.cursor.exporter);
+            (group, offset.unwrap_or(contents.end.offset))
+        });
+        offsets.collect()
+    }
+}
