@@ -5,14 +5,19 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{copy, create_dir, read, read_to_string},
+    fs::{copy, create_dir, read, read_to_string, remove_file},
     os::unix::process::ExitStatusExt,
+    sync::{
+        Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     thread,
 };
 
 use delfin_tests::{
     Host, Setup,
-    receivers::{KafkaBroker, Postgres},
+    receivers::{KafkaBroker, Postgres, Relay, get_text},
+    soak, wait_for,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -98,10 +103,9 @@ impl Pair {
     }
 
     /// Puts the journals on Kafka.
-    fn on_kafka(self, broker: &KafkaBroker) -> Self {
+    fn on_kafka(self, servers: &str, replicas: usize) -> Self {
         let table = format!(
-            "\n[cluster.kafka]\nbootstrap_servers = \"{}\"\nreplicas = 1\ntls = false\n",
-            broker.servers()
+            "\n[cluster.kafka]\nbootstrap_servers = \"{servers}\"\nreplicas = {replicas}\ntls = false\n"
         );
         let with_table = |setup: Setup| {
             let config = read_to_string(setup.path("delfin.conf")).unwrap_or_default();
@@ -112,6 +116,15 @@ impl Pair {
             b: with_table(self.b),
             ..self
         }
+    }
+
+    /// Has `a` reach the database through a relay.
+    fn with_database_of_a_behind(self, relay: &Relay) -> Self {
+        let config = read_to_string(self.a.path("delfin.conf")).unwrap_or_default();
+        let (direct, relayed) = (self.database.port(), relay.port());
+        let config = config.replace(&format!(":{direct}/"), &format!(":{relayed}/"));
+        let a = self.a.with_whole_config(&config);
+        Self { a, ..self }
     }
 
     /// Starts `a`, which becomes active, and then `b`.
@@ -136,11 +149,16 @@ impl Pair {
         }
     }
 
-    /// The names of the series that arrived.
-    fn arrived(&self) -> BTreeSet<String> {
+    /// The names of the series that arrived, with repetitions.
+    fn deliveries(&self) -> Vec<String> {
         let lines = self.a.json_lines("out.jsonl");
         let names = lines.iter().filter_map(|line| line["name"].as_str());
         names.map(str::to_owned).collect()
+    }
+
+    /// The names of the series that arrived.
+    fn arrived(&self) -> BTreeSet<String> {
+        self.deliveries().into_iter().collect()
     }
 
     /// Waits until everything is delivered: every acknowledged batch has arrived.
@@ -441,13 +459,8 @@ fn a_journal_on_kafka_is_taken_over_and_a_host_that_wakes_up_adds_nothing_to_it(
     let (Some(mut broker), Some(pair)) = (KafkaBroker::start(), Pair::new(SHORT)) else {
         return;
     };
-    let mut pair = pair.on_kafka(&broker);
-    let checked = pair.a.run(&["check", "--connect"]).expect_exit(0).stdout;
-    let line = format!(
-        "ok      connection of journals on Kafka ({})",
-        broker.servers()
-    );
-    assert!(checked.contains(&line), "{checked}");
+    let mut pair = pair.on_kafka(&broker.servers(), 1);
+    check_reports_what_keeps_journals_from_kafka(&pair, &broker);
     let a = pair.a.start();
     wait_until_active(&a);
     pair.ingest(&a);
@@ -469,6 +482,250 @@ fn a_journal_on_kafka_is_taken_over_and_a_host_that_wakes_up_adds_nothing_to_it(
     assert_eq!(status, 503, "{answer}");
     let refused = format!("broker `{}`: connection refused (", broker.servers());
     b.wait_for_log(&refused);
+}
+
+fn check_reports_what_keeps_journals_from_kafka(pair: &Pair, broker: &KafkaBroker) {
+    let check = |code| {
+        let checked = pair.a.run(&["check", "--connect"]);
+        checked.expect_exit(code).stdout
+    };
+    let connected = format!("connection of journals on Kafka ({})", broker.servers());
+    let checked = check(0);
+    assert!(
+        checked.contains(&format!("ok      {connected}")),
+        "{checked}"
+    );
+    let good = read_to_string(pair.a.path("delfin.conf")).unwrap_or_default();
+    pair.a
+        .write("delfin.conf", &good.replace("replicas = 1", "replicas = 3"));
+    let checked = check(1);
+    let reason = "topic `delfin.alerts`: it does not exist, and cannot have 3 replicas, because 1 broker runs (";
+    assert!(checked.contains(reason), "{checked}");
+    pair.a.write("delfin.conf", &good);
+    let left_over = pair.a.path("state/performance.db");
+    let made = create_dir(pair.a.path("state"));
+    assert!(made.is_ok(), "{made:?}");
+    pair.a.write("state/performance.db", "");
+    let checked = check(3);
+    let reason = format!("journal file `{}` is left over", left_over.display());
+    assert!(checked.contains(&reason), "{checked}");
+    let removed = remove_file(left_over);
+    assert!(removed.is_ok(), "{removed:?}");
+}
+
+#[test]
+fn a_host_waits_for_brokers_that_are_away_and_says_so() {
+    let (Some(broker), Some(pair)) = (KafkaBroker::start(), Pair::new(SHORT)) else {
+        return;
+    };
+    let brokers = Relay::start(broker.port());
+    let database = Relay::start(pair.database.port());
+    let mut pair = pair
+        .on_kafka(&brokers.address(), 1)
+        .with_database_of_a_behind(&database);
+
+    // Away before the host becomes active.
+    brokers.cut();
+    let refused = format!("broker `{}`: connection refused (", brokers.address());
+    let a = pair.a.start();
+    a.wait_for_log("this host has the lease and cannot become active yet");
+    let (status, answer) = a.ingest("performance", &batch("refused"));
+    let message = answer["error_msg"].to_string();
+    assert_eq!(status, 503, "{message}");
+    assert!(message.contains(&refused), "{message}");
+    wait_for_reason(&a, 0, &refused);
+    let b = pair.b.start();
+    wait_for_reason(&b, 1, &refused);
+    a.wait_for("the reason in the list of members", || {
+        let (_, list) = a.get("/v1/members");
+        list.to_string().contains(&refused).then_some(())
+    });
+    brokers.restore();
+    wait_until_active(&a);
+    pair.ingest(&a);
+
+    // It hangs: clients after the first learn it at once.
+    brokers.hold();
+    let silent = format!(
+        "broker `{}`: it does not answer in time (",
+        brokers.address()
+    );
+    let held = thread::scope(|scope| {
+        let first = scope.spawn(|| a.try_ingest(&batch("held")));
+        wait_for_reason(&a, 0, &silent);
+        let (status, answer) = a.ingest("performance", &batch("refused"));
+        let message = answer["error_msg"].to_string();
+        assert_eq!(status, 503, "{message}");
+        assert!(message.contains(&silent), "{message}");
+        brokers.release();
+        first.join()
+    });
+    let accepted = held.ok().flatten().map(|_| "held".to_owned());
+    pair.acknowledged.extend(accepted);
+    // No batch is needed for that.
+    wait_until_active(&a);
+    pair.ingest(&a);
+
+    // The network between the active host and the database.
+    database.hold();
+    let (status, log) = a.wait_for_end("the database did not confirm it for 3s");
+    assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
+    wait_until_active(&b);
+    pair.ingest(&b);
+    pair.assert_nothing_is_missing(&b);
+    assert_eq!(pair.arrived().get("refused"), None);
+    b.wait_for("a consumer group without lag", || {
+        let groups = broker.describe_groups();
+        let mut lines = groups.lines().map(|line| line.split_whitespace().collect());
+        lines.find_map(|line: Vec<&str>| match line[..] {
+            [
+                "delfin.PerformanceExporterFile",
+                "delfin.performance",
+                "0",
+                offset,
+                end,
+                "0",
+                ..,
+            ] => (offset == end).then_some(()),
+            _ => None,
+        })
+    });
+}
+
+/// Waits until `/readyz` is 503 with a reason at a place.
+fn wait_for_reason(host: &Host, place: usize, reason: &str) {
+    host.wait_for("the reason why it is not ready", || {
+        let (status, answer) = host.get("/readyz");
+        let text = answer["reasons"][place].to_string();
+        (status == 503 && text.contains(reason)).then_some(())
+    });
+}
+
+/// Two hosts under load, and who starts them again.
+struct LoadedPair<'a> {
+    setups: [&'a Setup; 2],
+    hosts: RwLock<[Host; 2]>,
+    /// Numbers of batches.
+    next: AtomicU32,
+    acknowledged: Mutex<BTreeSet<String>>,
+    is_over: AtomicBool,
+}
+
+impl LoadedPair<'_> {
+    /// Sends one batch after the other to the host that accepts it.
+    fn send(&self) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let name = format!("n{}", self.next.fetch_add(1, Ordering::Relaxed));
+            let body = batch(&name);
+            wait_for("a host that accepts the batch", || {
+                let hosts = locked(self.hosts.read());
+                let accepted = hosts.iter().any(|host| host.try_ingest(&body).is_some());
+                if accepted {
+                    locked(self.acknowledged.lock()).insert(name.clone());
+                }
+                (accepted || self.is_over.load(Ordering::Relaxed)).then_some(())
+            });
+        }
+    }
+
+    /// Waits until more batches are acknowledged, and starts hosts that have ended.
+    fn go_on(&self) {
+        let count = || locked(self.acknowledged.lock()).len();
+        let wanted = count() + 20;
+        wait_for("acknowledged batches", || {
+            for (index, setup) in self.setups.iter().enumerate() {
+                let has_ended = !locked(self.hosts.write())[index].is_alive();
+                if has_ended {
+                    let started = setup.start();
+                    locked(self.hosts.write())[index] = started;
+                }
+            }
+            (count() >= wanted).then_some(())
+        });
+    }
+
+    fn kill_active(&self) {
+        let hosts = locked(self.hosts.read());
+        let active = hosts.iter().find(|host| is_ready(host));
+        active.into_iter().for_each(Host::kill_now);
+    }
+}
+
+/// Also of a host that has ended.
+fn is_ready(host: &Host) -> bool {
+    get_text(&format!("{}/readyz", host.url())).is_some()
+}
+
+fn locked<G>(lock: Result<G, PoisonError<G>>) -> G {
+    lock.unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the load also if the test fails.
+struct Finally<'a>(&'a AtomicBool);
+
+impl Drop for Finally<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_brokers_hosts_and_the_database_are_killed_in_turn() {
+    let (Some(mut brokers), Some(pair)) = (KafkaBroker::start_three(), Pair::new(SHORT)) else {
+        return;
+    };
+    let servers = brokers.each_ref().map(KafkaBroker::servers).join(",");
+    let mut pair = pair.on_kafka(&servers, 3);
+    let hosts = RwLock::new(pair.start().into());
+    let database = &mut pair.database;
+    let load = LoadedPair {
+        setups: [&pair.a, &pair.b],
+        hosts,
+        next: AtomicU32::new(0),
+        acknowledged: Mutex::default(),
+        is_over: AtomicBool::new(false),
+    };
+    thread::scope(|scope| {
+        let _over = Finally(&load.is_over);
+        for _ in 0..2 {
+            scope.spawn(|| load.send());
+        }
+        for _ in 0..soak(1) {
+            load.go_on();
+            let leader = wait_for("a leader", || {
+                let port = brokers[0].leader("delfin.performance")?;
+                brokers.iter().position(|broker| broker.port() == port)
+            });
+            brokers[leader].kill();
+            load.go_on();
+            load.kill_active();
+            load.go_on();
+            brokers[leader].run();
+            database.kill();
+            database.restart();
+            load.go_on();
+            brokers[leader].wait(3);
+        }
+    });
+    let [a, b] = load
+        .hosts
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let active = a.wait_for("an active host", || {
+        [&a, &b].into_iter().find(|host| is_ready(host))
+    });
+    pair.acknowledged = load
+        .acknowledged
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    pair.assert_nothing_is_missing(active);
+    let deliveries = pair.deliveries();
+    eprintln!(
+        "{} batches acknowledged, {} delivered, {} of them again",
+        pair.acknowledged.len(),
+        deliveries.len(),
+        deliveries.len() - pair.arrived().len()
+    );
 }
 
 #[test]
