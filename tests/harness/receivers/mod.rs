@@ -50,7 +50,7 @@ mod zabbix;
 use std::{
     fs::{self, File},
     io::{self, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -121,14 +121,16 @@ fn missing<T>(name: &str) -> Option<T> {
     None
 }
 
-/// A port that is not in use.
+/// A port that is in use neither over TCP nor over UDP.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0");
-    let address = listener.and_then(|listener| listener.local_addr());
-    address
-        .unwrap_or_else(|error| panic!("no free port: {error}"))
-        .port()
+    loop {
+        let listener = must(TcpListener::bind("127.0.0.1:0"), "find a free port");
+        let address = must(listener.local_addr(), "find a free port");
+        if UdpSocket::bind(address).is_ok() {
+            return address.port();
+        }
+    }
 }
 
 /// Whether a process listens on this port of the loopback.

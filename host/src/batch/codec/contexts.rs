@@ -42,3 +42,30 @@ impl<T> Contexts<T> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_that_fits_is_taken_and_the_others_stay() {
+        let contexts = Contexts::new();
+        for context in [1, 2, 3, 4] {
+            contexts.put(context);
+        }
+        assert_eq!(contexts.take_if(|context| context % 2 == 1), Some(3));
+        assert_eq!(contexts.take_if(|context| *context > 9), None);
+        assert_eq!(contexts.take(), Some(4));
+        assert_eq!(contexts.take(), Some(2));
+    }
+
+    #[test]
+    fn the_oldest_context_is_replaced() {
+        let contexts = Contexts::new();
+        for context in 0..=MAX_IDLE {
+            contexts.put(context);
+        }
+        assert_eq!(contexts.take_if(|context| *context == 0), None);
+        assert_eq!(contexts.take_if(|context| *context == 1), Some(1));
+    }
+}

@@ -198,6 +198,16 @@ fn an_incomplete_last_line_is_removed_with_the_first_tick_and_not_before() {
 }
 
 #[test]
+fn a_file_that_another_program_has_made_shorter_does_not_grow_again() {
+    let folder = Folder::new();
+    folder.write("out.jsonl", "{\"a\":1}\n{\"torn\":");
+    let mut writer = folder.open();
+    folder.write("out.jsonl", "{}\n");
+    writer.tick(noon()).unwrap();
+    assert_eq!(folder.read("out.jsonl"), "{}\n");
+}
+
+#[test]
 fn a_file_of_another_program_is_refused_and_left_unchanged() {
     let folder = Folder::new();
     for foreign in ["root:x:0:0", "{\"a\":1}\n[1, 2"] {
