@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     batch::{Header, PayloadPool, PayloadSlot, ReadBatch, Seq, StoredBatch},
+    journal::AppendObserver,
     memory::{MemoryBudget, ReclaimableMemory},
 };
 
@@ -79,8 +80,8 @@ impl BatchCache {
         batch
     }
 
-    /// Makes the rows of a batch known from before it is in the journal until it is in the
-    /// cache, because exporters read it as soon as it is in the journal.
+    /// Makes the rows of a batch known before it is in the journal, for the cache and for exporters that read it
+    /// at that moment.
     pub(super) fn announce(&self, header: &Header, batch: AnnouncedBatch) -> Announcement<'_> {
         let batch_id = header.batch_id;
         self.announced().insert(batch_id, (header.clone(), batch));
@@ -130,6 +131,15 @@ impl BatchCache {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Seq, Arc<StoredBatch>>> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AppendObserver for BatchCache {
+    fn appended(&self, batch_id: Uuid, seq: Seq) {
+        let announced = self.announced().get(&batch_id).cloned();
+        if let Some((header, batch)) = announced {
+            self.insert(batch.stored(seq, header));
+        }
     }
 }
 

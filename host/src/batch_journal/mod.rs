@@ -11,7 +11,10 @@ mod history;
 mod read_ahead;
 mod reader;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
 
 use arrow_array::RecordBatch;
 use delfin_plugin_api::{Kind, alert_schema, performance_schema};
@@ -25,7 +28,9 @@ use crate::{
         used_bytes,
     },
     clock::{HostClock, now_ms},
-    journal::{AppendError, Journal, NewRecord, ReadError, ReadLimit, Receipt, Record},
+    journal::{
+        AppendError, AppendObserver, Journal, NewRecord, ReadError, ReadLimit, Receipt, Record,
+    },
     memory::MemoryBudget,
     panics,
     tap::{PassedRows, TapPoint},
@@ -112,10 +117,13 @@ impl BatchJournal {
     /// A journal over `backend`, whose decoded batches are a part of `memory`.
     #[must_use]
     pub fn new(kind: Kind, backend: Arc<dyn Journal>, memory: &Arc<MemoryBudget>) -> Self {
+        let cache = BatchCache::new(memory);
+        let observer: Weak<dyn AppendObserver> = Arc::<BatchCache>::downgrade(&cache);
+        backend.observe(observer);
         Self {
             kind,
             backend,
-            cache: BatchCache::new(memory),
+            cache,
             consumers: Consumers::default(),
             tap: TapPoint::default(),
         }
@@ -254,7 +262,9 @@ impl BatchJournal {
         let (record, arrow) = self.encode(batch_id, &batch, &payload).await?;
         let header = record.header.clone();
         let announced = AnnouncedBatch { arrow, payload };
-        let _announcement = self.cache.announce(&header, announced.clone());
+        // Without exporters, no batch would ever leave the cache again.
+        let has_readers = !self.consumers.is_empty();
+        let _announcement = has_readers.then(|| self.cache.announce(&header, announced.clone()));
         let bytes = record.payload.len() as u64;
         let mut appended = self.backend.append(record, key.clone()).await;
         if let Err(AppendError::Full {
@@ -280,7 +290,6 @@ impl BatchJournal {
                 storage_id: header.storage_id.clone(),
                 outcome: None,
             });
-            self.share(announced.stored(receipt.seq, header));
         }
         Ok(receipt)
     }

@@ -21,6 +21,7 @@ mod dead_letters;
 mod error;
 mod kafka;
 mod lock;
+mod observer;
 mod record;
 mod reopen;
 mod sqlite;
@@ -29,7 +30,7 @@ mod state_dir;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use delfin_plugin_api::Kind;
@@ -52,6 +53,7 @@ pub use dead_letters::{
 pub use error::{AppendError, CursorError, OpenError, ReadError};
 pub use kafka::{KafkaJournals, KafkaTopics, SaslLogin, SaslMechanism};
 pub use lock::StateLock;
+pub use observer::AppendObserver;
 pub use record::{BatchInfo, BatchState, NewRecord, ReadLimit, Receipt, Record};
 pub(crate) use sqlite::{JOURNAL, JournalCheck};
 
@@ -179,6 +181,9 @@ pub trait Journal: DeadLetterStore {
 
     /// A number that changes after each transaction that changed a cursor.
     fn commits(&self) -> watch::Receiver<u64>;
+
+    /// Tells `observer` of each append, before [`Self::head`] shows it. A journal has one observer.
+    fn observe(&self, observer: Weak<dyn AppendObserver>);
 
     /// Finishes the changes in progress, and rejects later ones. Blocks until they
     /// are durable.

@@ -1,13 +1,16 @@
 //! What is appended, and how it is read.
 
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use delfin_plugin_api::Origin;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::super::dead_letters::DeadLetter;
 use super::super::{
-    AppendError, BatchState, Commit, CursorError, JournalLimits, Receipt, Record, StartFrom,
+    AppendError, AppendObserver, BatchState, Commit, CursorError, JournalLimits, Receipt, Record,
+    StartFrom,
 };
 use super::{NewMedium, Subject, after, dead_letter, limits, record};
 use crate::batch::Seq;
@@ -110,6 +113,38 @@ pub(in crate::journal) async fn a_batch_id_is_appended_once(new: NewMedium) {
         }
     );
     assert_eq!(journal.append(two, None).await.unwrap().seq, Seq(2));
+}
+
+/// What an observer was told, with the head at that time.
+struct Observed {
+    head: watch::Receiver<Seq>,
+    appends: Mutex<Vec<(Uuid, Seq, Seq)>>,
+}
+
+impl AppendObserver for Observed {
+    fn appended(&self, batch_id: Uuid, seq: Seq) {
+        let head = *self.head.borrow();
+        self.appends.lock().unwrap().push((batch_id, seq, head));
+    }
+}
+
+pub(in crate::journal) async fn an_observer_is_told_of_each_new_batch_before_the_head_shows_it(
+    new: NewMedium,
+) {
+    let journal = Subject::new(new, limits());
+    let observed = Arc::new(Observed {
+        head: journal.head(),
+        appends: Mutex::default(),
+    });
+    let observer: Weak<dyn AppendObserver> = Arc::<Observed>::downgrade(&observed);
+    journal.observe(observer);
+    let (one, two) = (record(3), record(4));
+    let ids = [&one, &two].map(|record| record.header.batch_id);
+    journal.append(one.clone(), None).await.unwrap();
+    journal.append(one, None).await.unwrap();
+    journal.append(two, None).await.unwrap();
+    let told = [(ids[0], Seq(1), Seq(0)), (ids[1], Seq(2), Seq(1))];
+    assert_eq!(*observed.appends.lock().unwrap(), told);
 }
 
 pub(in crate::journal) async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters(

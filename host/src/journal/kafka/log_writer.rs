@@ -324,7 +324,8 @@ impl LogWriter {
             }
         });
         let replies = self.receipts(group);
-        // What is written can be read, and callers can put it into their caches before watchers look for it.
+        let receipts = replies.iter().filter_map(|(_, receipt)| receipt.as_ref());
+        self.shared.observer.notify(receipts);
         self.shared.publish_head();
         match &reason {
             Some(reason) => self.close(reason.clone()),

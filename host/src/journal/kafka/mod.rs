@@ -31,7 +31,7 @@ mod tests;
 
 use std::future::ready;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError, mpsc as blocking};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc as blocking};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -42,10 +42,10 @@ use tokio::task::LocalSet;
 use uuid::Uuid;
 
 use super::{
-    AppendError, Backlog, BatchInfo, BatchState, Commit, Cursor, CursorError, DeadLetterCount,
-    DeadLetterFilter, DeadLetterId, DeadLetterLimits, DeadLetterStore, Durable, ItemCounts,
-    Journal, JournalLimits, JournalStats, NewRecord, OpenError, ReadError, ReadLimit, Receipt,
-    Record, StartFrom, StoredDeadLetter,
+    AppendError, AppendObserver, Backlog, BatchInfo, BatchState, Commit, Cursor, CursorError,
+    DeadLetterCount, DeadLetterFilter, DeadLetterId, DeadLetterLimits, DeadLetterStore, Durable,
+    ItemCounts, Journal, JournalLimits, JournalStats, NewRecord, OpenError, ReadError, ReadLimit,
+    Receipt, Record, StartFrom, StoredDeadLetter,
 };
 use crate::batch::Seq;
 use crate::clock::HostClock;
@@ -439,6 +439,10 @@ impl Journal for KafkaJournal {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.shared.commits.subscribe()
+    }
+
+    fn observe(&self, observer: Weak<dyn AppendObserver>) {
+        self.shared.observer.set(observer);
     }
 
     fn close(&self) {

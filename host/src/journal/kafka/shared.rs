@@ -11,6 +11,7 @@ use super::index::{LogEnd, RecordIndex};
 use super::store::{KeyReceipt, LoadedState};
 use crate::batch::Seq;
 use crate::clock::HostClock;
+use crate::journal::observer::ObserverSlot;
 use crate::journal::{JournalLimits, JournalStats, Receipt};
 
 pub(super) struct OwnerState {
@@ -23,6 +24,7 @@ pub(super) struct OwnerState {
     pub(super) head: watch::Sender<Seq>,
     /// Changes with each change of a cursor.
     pub(super) commits: watch::Sender<u64>,
+    pub(super) observer: ObserverSlot,
 }
 
 /// The journal in memory.
@@ -56,6 +58,7 @@ impl OwnerState {
             activity: Mutex::default(),
             head: watch::Sender::new(head),
             commits: watch::Sender::new(0),
+            observer: ObserverSlot::default(),
         }
     }
 

@@ -91,6 +91,14 @@ impl WriterCommand {
         Ok(())
     }
 
+    /// The result of an append that succeeded.
+    pub(super) fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::Append { reply, .. } => reply.result.as_ref()?.as_ref().ok(),
+            Self::Commit { .. } | Self::Change { .. } | Self::Damaged { .. } | Self::Close => None,
+        }
+    }
+
     /// Sends the result to the caller.
     pub(super) fn reply(self) {
         match self {
@@ -123,4 +131,11 @@ impl WriterCommand {
             Self::Damaged { .. } | Self::Close => None,
         }
     }
+}
+
+/// Refuses the appends of a group; returns its other commands.
+pub(super) fn refuse_appends(commands: Vec<WriterCommand>, reason: String) -> Vec<WriterCommand> {
+    let refused = AppendError::Unavailable { reason };
+    let refuse = |command: WriterCommand| command.refuse_append(&refused);
+    commands.into_iter().filter_map(refuse).collect()
 }

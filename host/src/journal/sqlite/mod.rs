@@ -44,7 +44,7 @@ mod tests;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -60,8 +60,9 @@ use super::dead_letters::{
     StoredDeadLetter,
 };
 use super::error::{AppendError, CursorError, OpenError, ReadError};
+use super::observer::ObserverSlot;
 use super::record::{BatchInfo, NewRecord, ReadLimit, Receipt, Record};
-use super::{Durable, Journal, JournalLimits, JournalStats};
+use super::{AppendObserver, Durable, Journal, JournalLimits, JournalStats};
 use crate::batch::Seq;
 use crate::clock::HostClock;
 use crate::platform::free_bytes;
@@ -105,6 +106,7 @@ impl SqliteJournal {
             commits: Arc::new(watch::Sender::new(0)),
             activity: Arc::default(),
             clock: clock.clone(),
+            observer: ObserverSlot::default(),
         };
         let max_bytes = limits.max_bytes;
         let space = DiskSpace::new(folder, journal, limits.min_free_bytes);
@@ -346,6 +348,10 @@ impl Journal for SqliteJournal {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.shared.commits.subscribe()
+    }
+
+    fn observe(&self, observer: Weak<dyn AppendObserver>) {
+        self.shared.observer.set(observer);
     }
 
     fn close(&self) {

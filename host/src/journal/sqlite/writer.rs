@@ -12,9 +12,10 @@ use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 use tokio::sync::watch;
 
 use super::super::error::{AppendError, OpenError};
+use super::super::observer::ObserverSlot;
 use super::super::{JournalLimits, JournalStats};
 use super::channel::CommandReceiver;
-use super::command::WriterCommand;
+use super::command::{WriterCommand, refuse_appends};
 use super::connection::JOURNAL;
 use super::cursors;
 use super::disk_space::DiskSpace;
@@ -51,6 +52,7 @@ pub(super) struct WriterState {
     /// Activity only; what the journal holds is in the file.
     pub(super) activity: Arc<Mutex<JournalStats>>,
     pub(super) clock: HostClock,
+    pub(super) observer: ObserverSlot,
 }
 
 pub(super) struct JournalWriter {
@@ -284,10 +286,11 @@ impl JournalWriter {
             self.reopen_delay = Duration::ZERO;
             self.last_transaction = started.elapsed();
         }
-        let time = self.last_transaction;
         record(&self.shared, |stats| {
-            stats.transactions += u64::from(written);
-            stats.transaction_time += if written { time } else { Duration::ZERO };
+            if written {
+                stats.transactions += 1;
+                stats.transaction_time += self.last_transaction;
+            }
             stats.appended += summary.appended;
             stats.refused += summary.refused;
             stats.pruned += summary.pruned;
@@ -298,6 +301,8 @@ impl JournalWriter {
         if due {
             self.mark.sync();
         }
+        let receipts = commands.iter().filter_map(WriterCommand::receipt);
+        self.shared.observer.notify(receipts);
         self.publish_head(summary.head);
         if summary.committed {
             self.publish_commits();
@@ -485,8 +490,7 @@ impl JournalWriter {
         record(&self.shared, |stats| stats.fault = fault);
     }
 
-    /// Replies to every caller, and then notifies those who watch the head. So the
-    /// caller of an append can put the batch into the cache before exporters look for it.
+    /// Replies to every caller, and notifies those who watch the head.
     fn reply(&mut self, commands: Vec<WriterCommand>) {
         let commands = self.refuse_displaced(commands);
         commands.into_iter().for_each(WriterCommand::reply);
@@ -511,12 +515,6 @@ impl JournalWriter {
             self.shared.head.send_modify(|_| {});
         }
     }
-}
-
-fn refuse_appends(commands: Vec<WriterCommand>, reason: String) -> Vec<WriterCommand> {
-    let refused = AppendError::Unavailable { reason };
-    let refuse = |command: WriterCommand| command.refuse_append(&refused);
-    commands.into_iter().filter_map(refuse).collect()
 }
 
 fn displacement(path: &Path) -> String {

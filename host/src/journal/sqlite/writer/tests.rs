@@ -37,6 +37,7 @@ impl Bench {
             commits: Arc::new(watch::Sender::new(0)),
             activity: Arc::default(),
             clock: HostClock::new(),
+            observer: ObserverSlot::default(),
         };
         let limits = JournalLimits {
             max_commit_delay: JournalLimits::MAX_COMMIT_DELAY,
