@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
@@ -16,7 +16,6 @@ use axum::{
             ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
         },
     },
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -37,31 +36,9 @@ pub(super) struct CorsOrigins(pub(super) Arc<[String]>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedOrigin;
 
-/// Answers browsers that ask, and lets pages of allowed origins read the answers.
-pub(super) async fn allow_origins(
-    State(origins): State<CorsOrigins>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let Some(origin) = origins.find(request.headers()) else {
-        return next.run(request).await;
-    };
-    let mut response = if is_preflight(&request) {
-        preflight(request.headers())
-    } else {
-        request.extensions_mut().insert(AllowedOrigin);
-        next.run(request).await
-    };
-    let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    headers.append(VARY, HeaderValue::from(ORIGIN));
-    response
-}
-
 impl CorsOrigins {
     /// The origin of a request, if it is allowed.
-    fn find(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    pub(super) fn find(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let mut values = headers.get_all(ORIGIN).into_iter();
         let origin = values.next()?;
         let is_allowed = self.0.iter().any(|allowed| origin == allowed.as_str());
@@ -69,14 +46,24 @@ impl CorsOrigins {
     }
 }
 
-fn is_preflight(request: &Request) -> bool {
+/// Lets a page of an allowed origin read an answer.
+pub(super) fn show(response: &mut Response, origin: HeaderValue) {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    headers.append(VARY, HeaderValue::from(ORIGIN));
+}
+
+/// Whether a browser asks if a page may send a request.
+pub(super) fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request
             .headers()
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-fn preflight(asked: &HeaderMap) -> Response {
+/// The answer to a browser that asks.
+pub(super) fn preflight(asked: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);

@@ -61,11 +61,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{audit::AuditLog, panics};
 
-use authorize::{AccessRules, RouteScopes, authorize};
+use authorize::{AccessRules, RouteScopes};
 use cors::CorsOrigins;
 pub use error::ApiError;
 pub use listen::{ApiListener, ListenError};
-use middleware::RequestLog;
+use middleware::{Gate, RequestLog};
 pub use serve::{serve, serve_metrics, serve_standby, serve_standby_metrics};
 pub use standby::{StandbyParts, StandbyState};
 use state::{AllowedHosts, Tokens};
@@ -106,27 +106,20 @@ where
     R: Future<Output = ApiError> + Send + 'static,
 {
     let (router, mut document) = routes.split_for_parts();
-    let rules = AccessRules {
-        tokens,
-        scopes: Arc::new(RouteScopes::complete(&mut document)),
+    let gate = Gate {
+        log: RequestLog::new(AuditLog::from_ref(&state)),
+        cors_origins: CorsOrigins::from_ref(&state),
+        hosts: AllowedHosts::from_ref(&state),
+        access: AccessRules {
+            tokens,
+            scopes: RouteScopes::complete(&mut document),
+        },
     };
     router
         .fallback(fallback)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(Extension(openapi::OpenApiDocument::new(&document)))
-        .layer(from_fn_with_state(rules, authorize))
-        .layer(from_fn_with_state(
-            AllowedHosts::from_ref(&state),
-            same_site::require_same_site,
-        ))
-        .layer(from_fn_with_state(
-            CorsOrigins::from_ref(&state),
-            cors::allow_origins,
-        ))
-        .layer(from_fn_with_state(
-            RequestLog::new(AuditLog::from_ref(&state)),
-            middleware::answer,
-        ))
+        .layer(from_fn_with_state(Arc::new(gate), middleware::answer))
         .with_state(state)
 }
 

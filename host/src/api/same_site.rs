@@ -9,15 +9,9 @@
 //!
 //! Programs other than browsers send neither of these headers.
 
-use axum::{
-    extract::{Request, State},
-    http::{
-        HeaderMap, HeaderName, Method, Version,
-        header::{CONTENT_TYPE, HOST, ORIGIN},
-        request::Parts,
-    },
-    middleware::Next,
-    response::{IntoResponse, Response},
+use axum::http::{
+    HeaderMap, HeaderName, Method, Request, Version,
+    header::{CONTENT_TYPE, HOST, ORIGIN},
 };
 use delfin_plugin_api::text::excerpt;
 
@@ -39,48 +33,39 @@ const FORM_TYPES: [&str; 3] = [
 /// them on.
 const TEXT_ROUTES: [&str; 2] = ["/write", "/api/v2/write"];
 
-/// Answers a request with 403 if a page of another site makes it.
-pub(super) async fn require_same_site(
-    State(hosts): State<AllowedHosts>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let (head, content) = request.into_parts();
-    match hosts.check(&head) {
-        Ok(()) => next.run(Request::from_parts(head, content)).await,
-        Err(error) => error.into_response(),
-    }
-}
-
 impl AllowedHosts {
-    fn check(&self, head: &Parts) -> Result<(), ApiError> {
-        let named = self.named_host(head)?;
+    /// Checks that no page of another site makes a request.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
+        let named = self.named_host(request)?;
         // The page is of another site, and the operator allows it.
-        if head.extensions.get::<AllowedOrigin>().is_none() {
-            self.check_origin(&head.headers, named.as_ref())?;
-            if !opens_page(head) {
-                check_fetch_site(&head.method, &head.headers)?;
+        if request.extensions().get::<AllowedOrigin>().is_none() {
+            self.check_origin(request.headers(), named.as_ref())?;
+            if !opens_page(request) {
+                check_fetch_site(request.method(), request.headers())?;
             }
         }
-        if TEXT_ROUTES.contains(&head.uri.path()) {
+        if TEXT_ROUTES.contains(&request.uri().path()) {
             return Ok(());
         }
-        check_content_type(&head.method, &head.headers)
+        check_content_type(request.method(), request.headers())
     }
 
     /// The host that the request is for; `None` if it names none, as HTTP/1.0 allows. HTTP/1.1
     /// needs one `Host`, which is not empty (RFC 9112, 3.2; RFC 9110, 4.2.1).
-    fn named_host(&self, head: &Parts) -> Result<Option<HostAddress>, ApiError> {
-        let mut values = head.headers.get_all(HOST).into_iter();
+    fn named_host<B>(&self, request: &Request<B>) -> Result<Option<HostAddress>, ApiError> {
+        let mut values = request.headers().get_all(HOST).into_iter();
         let header = values.next().map(|value| value.as_bytes());
         if values.next().is_some() {
             return Err(ApiError::invalid("`Host` must be sent once"));
         }
-        if header.is_none() && head.version == Version::HTTP_11 {
+        if header.is_none() && request.version() == Version::HTTP_11 {
             return Err(ApiError::invalid("`Host` is missing (HTTP/1.1 needs it)"));
         }
         // A request for a proxy names the host in its first line as well.
-        let target = head.uri.authority().map(|name| name.as_str().as_bytes());
+        let target = request
+            .uri()
+            .authority()
+            .map(|name| name.as_str().as_bytes());
         let mut named = None;
         for value in [header, target].into_iter().flatten() {
             let text = String::from_utf8_lossy(value);
@@ -132,10 +117,10 @@ impl AllowedHosts {
 
 /// Whether a person follows a link to the web page. The address of the page changes nothing, and
 /// its content policy keeps it out of frames.
-fn opens_page(head: &Parts) -> bool {
-    let destination = head.headers.get(SEC_FETCH_DEST);
-    head.method == Method::GET
-        && ["/ui", "/ui/"].contains(&head.uri.path())
+fn opens_page<B>(request: &Request<B>) -> bool {
+    let destination = request.headers().get(SEC_FETCH_DEST);
+    request.method() == Method::GET
+        && ["/ui", "/ui/"].contains(&request.uri().path())
         && destination.is_some_and(|value| value == "document")
 }
 
@@ -206,15 +191,15 @@ mod tests {
         target: &str,
         headers: &[(&str, &str)],
     ) -> Result<(), String> {
-        let request = axum::http::Request::builder().version(version);
+        let request = Request::builder().version(version);
         let mut request = request.method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let (head, ()) = request.body(()).unwrap().into_parts();
+        let request = request.body(()).unwrap();
         let configured = HostAddress::parse("collector.example.com").unwrap();
         let hosts = AllowedHosts(Arc::new([configured]));
-        hosts.check(&head).map_err(|error| error.to_string())
+        hosts.check(&request).map_err(|error| error.to_string())
     }
 
     fn host(value: &str) -> Result<(), String> {

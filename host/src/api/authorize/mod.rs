@@ -12,12 +12,11 @@
 mod client;
 mod scopes;
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{Uri, header::AUTHORIZATION},
-    middleware::Next,
     response::Response,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -39,36 +38,35 @@ const INPUT_ROUTES: [&str; 5] = [
     "/v1/ingest/alertmanager",
 ];
 
-/// What [`authorize`] needs.
-#[derive(Clone, Debug)]
+/// Who may make which call.
+#[derive(Debug)]
 pub(super) struct AccessRules {
     pub(super) tokens: Tokens,
-    pub(super) scopes: Arc<RouteScopes>,
+    pub(super) scopes: RouteScopes,
 }
 
-/// Answers a request with 401 or 403 if its client may not make the call.
-pub(super) async fn authorize(
-    State(rules): State<AccessRules>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method();
-    let route = route.as_ref().map(MatchedPath::as_str);
-    let needed = route.and_then(|route| Some((route, rules.scopes.of(method, route)?)));
-    let Some((route, needed)) = needed else {
-        return next.run(request).await;
-    };
-    let (client, checked) = rules.tokens.check(&request, needed);
-    if needed == AccessScope::Admin
-        && !method.is_safe()
-        && let Some(audited) = request.extensions().get::<AuditedClient>()
-    {
-        audited.set(client);
-    }
-    match checked {
-        Ok(()) => next.run(request).await,
-        Err(error) => refusal(route, request.headers(), error),
+impl AccessRules {
+    /// Checks that a client may make a call.
+    ///
+    /// # Errors
+    ///
+    /// The answer, with status 401 or 403.
+    pub(super) fn check(&self, request: &Request) -> Result<(), Box<Response>> {
+        let route = request.extensions().get::<MatchedPath>();
+        let method = request.method();
+        let route = route.map(MatchedPath::as_str);
+        let needed = route.and_then(|route| Some((route, self.scopes.of(method, route)?)));
+        let Some((route, needed)) = needed else {
+            return Ok(());
+        };
+        let (client, checked) = self.tokens.check(request, needed);
+        if needed == AccessScope::Admin
+            && !method.is_safe()
+            && let Some(audited) = request.extensions().get::<AuditedClient>()
+        {
+            audited.set(client);
+        }
+        checked.map_err(|error| Box::new(refusal(route, request.headers(), error)))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::access::AccessScope;
 const TOKEN_SCHEME: &str = "token";
 
 /// The scope of each method of each route; `None`: everyone may make the call.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::api) struct RouteScopes(HashMap<String, HashMap<Method, Option<AccessScope>>>);
 
 impl RouteScopes {

@@ -1,13 +1,23 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
 };
 
 use axum::{Router, middleware::from_fn_with_state, routing::get};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::host::Host;
-use crate::api::middleware::{self, RequestLog};
+use crate::{
+    access::TokenStore,
+    api::{
+        authorize::{AccessRules, RouteScopes},
+        cors::CorsOrigins,
+        middleware::{self, Gate, RequestLog},
+        state::{AllowedHosts, Tokens},
+    },
+    audit::AuditLog,
+};
 
 #[test]
 fn an_unknown_path_is_404() {
@@ -85,12 +95,22 @@ fn a_panic_is_500_without_details() {
         panic!("on purpose")
     }
     let runtime = Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate {
+        log: RequestLog::new(AuditLog::default()),
+        cors_origins: CorsOrigins(Arc::default()),
+        hosts: AllowedHosts(Arc::default()),
+        access: AccessRules {
+            tokens: Tokens {
+                store: Arc::new(TokenStore::open(folder.path()).unwrap()),
+                is_exposed: false,
+            },
+            scopes: RouteScopes::default(),
+        },
+    };
     let router = Router::new()
         .route("/", get(panics))
-        .layer(from_fn_with_state(
-            RequestLog::default(),
-            middleware::answer,
-        ));
+        .layer(from_fn_with_state(Arc::new(gate), middleware::answer));
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     runtime.spawn(async { axum::serve(listener, router).await });
