@@ -6,10 +6,7 @@ use delfin_plugin_api::{
     Failure,
     postgres::{
         PostgresConnector,
-        tokio_postgres::{
-            self,
-            config::{Host, SslMode},
-        },
+        tokio_postgres::{self, config::SslMode},
     },
     quantity::parse_duration,
     setting::{ConfigError, Mistakes, Secret},
@@ -22,7 +19,10 @@ use super::{
     names::name_error,
     setting::Setting,
 };
-use crate::{journal::KafkaJournals, platform::machine_name};
+use crate::{
+    journal::KafkaJournals,
+    platform::{machine_name, tcp_name},
+};
 
 const POSTGRES: &str = "write `postgres://USER@HOST:5432/DATABASE`";
 const ADDRESS: &str =
@@ -163,14 +163,6 @@ fn read_url(value: &Value) -> Option<tokio_postgres::Config> {
     let hosts = options.get_hosts();
     let is_complete = !hosts.is_empty() && hosts.iter().all(|host| tcp_name(host).is_some());
     (is_complete && options.get_user().is_some()).then_some(options)
-}
-
-fn tcp_name(host: &Host) -> Option<&str> {
-    match host {
-        Host::Tcp(name) => Some(name),
-        #[cfg(unix)]
-        Host::Unix(_) => None,
-    }
 }
 
 fn read_name(value: &Value) -> Option<String> {

@@ -45,7 +45,7 @@ pub(crate) use names::name_error;
 
 use crate::{
     access::TokenFile,
-    platform::{MEASURES_ITSELF, plugin_folder, state_folder},
+    platform::{OWN_VENDOR, plugin_folder, state_folder},
 };
 
 pub use api::{ApiConfig, SocketConfig};
@@ -173,12 +173,11 @@ pub fn sample(plugin_dir: Option<&Path>, state_dir: Option<&Path>) -> String {
     let line = |line: &str| match line.split_once(" = ") {
         Some(("plugin_dirs", _)) => format!("plugin_dirs = [{}]\n", quoted(&plugin_dir)),
         Some(("state_dir", _)) => format!("state_dir = {}\n", quoted(&state_dir)),
-        // This machine.
-        Some(("vendor", _)) => format!("vendor = \"{}\"\n", std::env::consts::OS),
+        Some(("vendor", _)) => format!("vendor = \"{}\"\n", OWN_VENDOR.unwrap_or_default()),
         _ => format!("{line}\n"),
     };
     let paragraphs = find::EMBEDDED.split_inclusive("\n\n");
-    let known = paragraphs.filter(|text| MEASURES_ITSELF || !text.contains("[[storage]]"));
+    let known = paragraphs.filter(|text| OWN_VENDOR.is_some() || !text.contains("[[storage]]"));
     known.flat_map(str::lines).map(line).collect()
 }
 

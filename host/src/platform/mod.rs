@@ -4,7 +4,7 @@
 //! it runs on. What a system cannot do is an error that says so, or a function whose comment
 //! says what happens instead.
 //!
-//! Knows nothing of the host: paths, files and processes only.
+//! Knows nothing of the host: paths, files, processes and addresses only.
 
 mod access;
 mod files;
@@ -32,6 +32,7 @@ pub(crate) use files::{OpenRestricted, rename_durable};
 pub(crate) use processes::{ConfineArgs, ProcessCommand, ProgramStart};
 pub(crate) use system::{
     access::{FileAccess, check_writable, is_administrator, keep_files_private, user},
+    database::tcp_name,
     files::{
         FileId, allocate, create_folder, create_folders, create_private_file, free_bytes,
         give_to_owner_of, give_tree_to_owner_of, link_count, mode_of, read_at, rename, sync_folder,
@@ -40,8 +41,7 @@ pub(crate) use system::{
     folder_lock::FolderLock,
     local_socket::{HAS_LOCAL_SOCKETS, LocalClient, LocalListener, LocalStream},
     machine::{
-        MEASURES_ITSELF, boot_id, machine_name, own_usage, running_time, thread_processor_time,
-        usage_of,
+        OWN_VENDOR, boot_id, machine_name, own_usage, running_time, thread_processor_time, usage_of,
     },
     paths::{COPY_LIBRARY, configuration_folder, plugin_folder, state_folder},
     processes::{

@@ -37,7 +37,7 @@ mod manifest;
 mod module;
 mod open;
 mod pe;
-mod platform;
+pub mod platform;
 mod sha256;
 mod temporary_file;
 mod trust;
@@ -57,9 +57,5 @@ pub use open::{
     LibraryCopy, OpenOptions, OpenPlugin, PluginProgram, PreparedPlugin, load, open, prepare,
 };
 pub use platform::Writer;
-#[cfg(windows)]
-pub use platform::{
-    Account, FileRights, create_private_file, create_private_folder, icacls_removal, is_elevated,
-};
 pub use sha256::{ParseSha256Error, Sha256};
 pub use trust::{PathRole, UntrustedFile, WritablePath};

@@ -10,8 +10,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::platform::machine::{OwnUsage, ResourceUsage};
 
-/// Whether the host has a driver for the machine that it runs on.
-pub(crate) const MEASURES_ITSELF: bool = cfg!(target_os = "linux");
+/// The vendor of the driver for the machine that the host runs on, if it has one.
+pub(crate) const OWN_VENDOR: Option<&str> = if cfg!(target_os = "linux") {
+    Some("linux")
+} else {
+    None
+};
 
 /// The name of this machine.
 pub(crate) fn machine_name() -> String {

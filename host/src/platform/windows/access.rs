@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use delfin_plugin_loader::{Account, FileRights, icacls_removal, is_elevated};
+use delfin_plugin_loader::platform::{Account, FileRights, icacls_removal, is_elevated};
 use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_BACKUP_SEMANTICS, READ_CONTROL};
 
 use super::super::AccessFinding;

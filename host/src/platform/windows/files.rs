@@ -14,8 +14,8 @@ use std::{
     path::Path,
 };
 
-pub(crate) use delfin_plugin_loader::create_private_file;
-use delfin_plugin_loader::create_private_folder;
+pub(crate) use delfin_plugin_loader::platform::create_private_file;
+use delfin_plugin_loader::platform::create_private_folder;
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_ALLOCATION_INFO, FILE_FLAG_BACKUP_SEMANTICS,
     FILE_FLAG_OPEN_REPARSE_POINT, FileAllocationInfo, GetDiskFreeSpaceExW,

@@ -30,8 +30,8 @@ use windows_sys::Win32::{
 use super::files::{check, wide};
 use crate::platform::machine::{OwnUsage, ResourceUsage};
 
-/// Whether the host has a driver for the machine that it runs on.
-pub(crate) const MEASURES_ITSELF: bool = true;
+/// The vendor of the driver for the machine that the host runs on, if it has one.
+pub(crate) const OWN_VENDOR: Option<&str> = Some("windows");
 
 /// The name of this machine.
 pub(crate) fn machine_name() -> String {
