@@ -28,7 +28,7 @@ use report::{TryOutcome, TryReport};
 #[derive(Debug, clap::Args)]
 pub struct TryArgs {
     /// Plugin file
-    #[arg(value_name = "FILE.so")]
+    #[arg(value_name = "FILE")]
     pub plugin: PathBuf,
 
     /// Exporter of the plugin [default: the only one]
