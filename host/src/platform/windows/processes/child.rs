@@ -75,7 +75,7 @@ impl StartedProcess {
     pub(crate) async fn start(
         command: impl FnOnce() -> io::Result<ProcessCommand> + Send + 'static,
     ) -> io::Result<Self> {
-        let (output, writer) = OutputPipe::new()?;
+        let (output, writer) = OutputPipe::new().await?;
         let started = spawn_blocking(move || spawn(&command()?, writer)).await;
         let (process, socket) = started.map_err(io::Error::other)??;
         Ok(Self {
@@ -198,7 +198,7 @@ impl ChildProcess {
 
 impl OutputPipe {
     /// A pipe, and its end for a process.
-    fn new() -> io::Result<(Self, OwnedHandle)> {
+    async fn new() -> io::Result<(Self, OwnedHandle)> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!(r"\\.\pipe\delfin-host-{}-{number}", std::process::id());
@@ -208,6 +208,8 @@ impl OutputPipe {
             .max_instances(1)
             .create(&name)?;
         let writer = OpenOptions::new().write(true).open(&name)?;
+        // Both ends are connected. Without this call, the runtime does not begin to read.
+        server.connect().await?;
         Ok((Self(server), writer.into()))
     }
 
