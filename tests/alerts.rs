@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use delfin_tests::{Host, Setup};
+use delfin_tests::{Host, Setup, runs_windows};
 use serde_json::{Value, json};
 
 const EXPORTER: &str = "AlertExporterResend";
@@ -28,9 +28,10 @@ fn config(more: &str) -> String {
 /// A configuration that collects from this machine; its file systems count as nearly full from this
 /// percentage on.
 fn watching(full_percent: u32) -> String {
+    let vendor = if runs_windows() { "windows" } else { "linux" };
     config(&format!(
         "[[storage]]
-         vendor = \"linux\"
+         vendor = \"{vendor}\"
          model = \"host\"
          name = \"this\"
          [storage.options]

@@ -154,16 +154,22 @@ fn the_log_goes_to_its_file_which_is_rotated() {
     let setup = Setup::new(&["scripted"], &config);
     setup.write("script", "log");
     let host = setup.spawn();
-    let log = setup.path("host.log");
-    let has = |text: &str| std::fs::read_to_string(&log).is_ok_and(|log| log.contains(text));
-    delfin_tests::wait_for("the log file", || has("delfin-host starts").then_some(()));
-    delfin_tests::wait_for("the socket", || {
-        setup.path("state/api.sock").exists().then_some(())
+    let logged = |text: &str| {
+        let files = ["host.log.2", "host.log.1", "host.log"].map(|file| setup.lines(file));
+        let line = files.into_iter().flatten().find(|line| line.contains(text));
+        line.unwrap_or_default()
+    };
+    let url = delfin_tests::wait_for("the address in the log file", || {
+        let line = logged("the API listens");
+        let (_, address) = line.split_once("address=")?;
+        Some(format!("http://{}", address.split_whitespace().next()?))
     });
+    assert!(!logged("delfin-host starts").is_empty());
     let batch = r#"[{ "name": "iops", "labels": {}, "values": { "1": 1 } }]"#;
     setup.write("batch.json", batch);
     delfin_tests::wait_for("the second rotation", || {
-        drop(setup.run(&["push", "performance", "batch.json"]));
+        let push = ["push", "performance", "batch.json", "--host", &url];
+        drop(setup.run(&push).expect_exit(0));
         setup.path("host.log.2").exists().then_some(())
     });
     assert!(!host.log().contains("delfin-host starts"), "{}", host.log());

@@ -7,6 +7,8 @@ use std::{
     sync::LazyLock,
 };
 
+use crate::CommandOutput;
+
 const PACKAGES: [&str; 9] = [
     "delfin-host",
     "delfin-driver-array",
@@ -61,8 +63,14 @@ pub fn host_command() -> Command {
     if !runs_windows() {
         return Command::new(binary());
     }
+    windows_script(&["run"])
+}
+
+/// The command that runs `scripts/windows`.
+#[must_use]
+pub fn windows_script(args: &[&str]) -> Command {
     let mut command = Command::new(root().join("scripts/windows"));
-    command.arg("run");
+    command.args(args);
     command
 }
 
@@ -76,6 +84,18 @@ pub fn runs_windows() -> bool {
 #[must_use]
 pub fn process_timeout(usual: &'static str) -> &'static str {
     if runs_windows() { "20s" } else { usual }
+}
+
+/// Ends a process that the host has started, by the number that the host shows.
+pub fn end_process(pid: &serde_json::Value) {
+    let mut command = if runs_windows() {
+        windows_script(&["wine", "taskkill", "/f", "/pid"])
+    } else {
+        let mut command = Command::new("kill");
+        command.arg("-KILL");
+        command
+    };
+    let _ = CommandOutput::run(command.arg(pid.to_string())).expect_exit(0);
 }
 
 /// The library of a plugin: `array`, `example`, `file`, `prometheus`, `prometheus_remote_write`, `scrape`,

@@ -26,7 +26,9 @@ mod soak;
 mod terminal;
 
 pub use awkward::{AWKWARD_TEXTS, AWKWARD_VALUES, LONG_TEXT};
-pub use build::{binary, host_command, plugin, process_timeout, root, runs_windows};
+pub use build::{
+    binary, end_process, host_command, plugin, process_timeout, root, runs_windows, windows_script,
+};
 pub use certificates::{Authority, IssuedFiles};
 pub use command::CommandOutput;
 pub use command_lines::CommandLines;

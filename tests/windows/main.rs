@@ -2,16 +2,15 @@
 //!
 //! `scripts/windows test` runs these tests, and those of other files that need nothing of Linux.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+mod archive;
+mod plugins;
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use delfin_tests::{
-    CommandOutput, FILES, Host, Receiver, Row, Setup, json_lines, lines, one_series, plugin_file,
-    root, wait_for,
+    FILES, Host, Receiver, Row, Setup, one_series, plugin_file, root, wait_for, windows_script,
 };
 use serde_json::{Value, json};
 
@@ -29,12 +28,6 @@ script = "@/script"
 received = "@/received"
 rows = "@/rows"
 "#;
-
-fn script(args: &[&str]) -> Command {
-    let mut command = Command::new(root().join("scripts/windows"));
-    command.args(args);
-    command
-}
 
 fn ingest(host: &Host, name: &str) {
     let (status, receipt) = host.ingest("performance", &one_series(name, 1));
@@ -254,7 +247,7 @@ fn a_new_exporter_is_built_and_receives_batches() {
     // The dependencies that were built for the host.
     let lock = setup.path("acme/Cargo.lock");
     fs::copy(root().join("Cargo.lock"), lock).expect("copy a file");
-    let mut cargo = script(&["cargo", "build", "--manifest-path"]);
+    let mut cargo = windows_script(&["cargo", "build", "--manifest-path"]);
     // No time limit: a build takes longer than any other wait.
     let built = cargo.arg(setup.path("acme/Cargo.toml")).output();
     let built = built.expect("run cargo");
@@ -265,14 +258,31 @@ fn a_new_exporter_is_built_and_receives_batches() {
 
 #[test]
 fn a_new_exporter_in_c_is_built_and_receives_batches() {
+    project_acme_receives_batches("c", &["CC=x86_64-w64-mingw32-gcc-posix -Werror"]);
+}
+
+#[test]
+fn a_new_exporter_in_go_is_built_and_receives_batches() {
+    let variables = [
+        "CC=x86_64-w64-mingw32-gcc-posix",
+        "CGO_ENABLED=1",
+        "GOARCH=amd64",
+        "GOOS=windows",
+    ];
+    project_acme_receives_batches("go", &variables);
+}
+
+/// Runs a host with the exporter of a project that is built by `make` with these variables.
+fn project_acme_receives_batches(language: &str, variables: &[&str]) {
     let setup = Setup::new(&[], "");
-    let args = ["new", "exporter", "acme", "--lang", "c"];
+    let args = ["new", "exporter", "acme", "--lang", language];
     let output = setup.run(&args).expect_exit(0);
     assert!(output.stdout.contains("acme.dll"), "{output:?}");
     let mut make = Command::new("make");
-    make.arg("-C").arg(setup.path("acme"));
-    make.arg("CC=x86_64-w64-mingw32-gcc-posix -Werror");
-    let _ = CommandOutput::run(&mut make).expect_exit(0);
+    make.arg("-C").arg(setup.path("acme")).args(variables);
+    // No time limit: see above.
+    let built = make.output().expect("run make");
+    assert!(built.status.success(), "{built:?}");
     let library = "acme/acme.dll";
     let _ = setup.run(&["conformance", library]).expect_exit(0);
     let library = setup.path(library);
@@ -289,147 +299,4 @@ fn acme_receives_batches(setup: Setup, library: &Path) {
     let line = host.wait_for_log("received 1 points");
     assert!(line.contains("exporter=PerformanceExporterAcme"), "{line}");
     host.wait_for_delivered("PerformanceExporterAcme", 1);
-}
-
-/// The host of the archive, in the folders of Wine where it is on Windows. What was installed is removed in the end.
-struct Installed {
-    program_files: PathBuf,
-    data: PathBuf,
-}
-
-impl Installed {
-    fn new() -> Self {
-        let drive = root().join("target/windows/wine/drive_c");
-        let installed = Self {
-            program_files: drive.join("Program Files"),
-            data: drive.join("ProgramData/delfin"),
-        };
-        installed.unpack();
-        // What a test that was killed has left.
-        let _ = installed.run(&["service", "uninstall"]);
-        let _ = fs::remove_dir_all(&installed.data);
-        installed
-    }
-
-    /// Unpacks the archive, also over what is there.
-    fn unpack(&self) {
-        let version = env!("CARGO_PKG_VERSION");
-        let archive = format!("target/package/delfin-host-{version}-windows-x86_64.zip");
-        let mut unzip = Command::new("unzip");
-        unzip.args(["-q", "-o"]).arg(root().join(archive));
-        // The plugins of this test, because those in the profile `dev` are large.
-        let names = ["delfin-host.exe", "LICENSE", "plugins/*_file.dll"];
-        unzip.args(names.map(|name| format!("delfin-host/{name}")));
-        unzip.arg("-d").arg(&self.program_files);
-        let _ = CommandOutput::run(&mut unzip).expect_exit(0);
-    }
-
-    /// Runs a command of the host, with the configuration in its place.
-    fn run(&self, args: &[&str]) -> CommandOutput {
-        let program = self.program_files.join("delfin-host/delfin-host.exe");
-        let mut command = script(&["wine"]);
-        command.arg(program).args(args).env_remove("DELFIN_CONF");
-        // Where no configuration is.
-        command.current_dir(&self.program_files);
-        CommandOutput::run(&mut command)
-    }
-
-    /// Starts the service: the address of its API.
-    fn start(&self) -> String {
-        let starts = self.logged("the API listens").len();
-        let _ = CommandOutput::run(&mut script(&["wine", "net", "start", "delfin-host"]));
-        wait_for("the API of the service", || {
-            let line = self.logged("the API listens").into_iter().nth(starts)?;
-            let (_, address) = line.split_once("address=")?;
-            Some(format!("http://{}", address.trim_end()))
-        })
-    }
-
-    /// Stops the service, which drains.
-    fn stop(&self) {
-        let stops = self.logged("stopped; ").len();
-        let _ = CommandOutput::run(&mut script(&["wine", "net", "stop", "delfin-host"]));
-        wait_for("the end of the service", || {
-            (self.logged("stopped; ").len() > stops).then_some(())
-        });
-    }
-
-    /// The lines of the log with a text, also of rotated files.
-    fn logged(&self, text: &str) -> Vec<String> {
-        let rotated = (1..=5).rev().map(|number| format!("own.log.{number}"));
-        let files = rotated.chain(["own.log".to_owned()]);
-        let lines = files.flat_map(|file| lines(&self.data.join(file)));
-        lines.filter(|line| line.contains(text)).collect()
-    }
-
-    /// Names of the series that were ingested and delivered.
-    fn delivered(&self) -> Vec<String> {
-        let rows = json_lines(&self.data.join("rows.jsonl")).into_iter();
-        let names = rows.filter_map(|row| row["name"].as_str().map(str::to_owned));
-        names.filter(|name| name.starts_with("own-")).collect()
-    }
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        let _ = self.run(&["service", "uninstall"]);
-        for folder in [&self.program_files.join("delfin-host"), &self.data] {
-            let _ = fs::remove_dir_all(folder);
-        }
-    }
-}
-
-#[test]
-fn an_archive_is_installed_run_as_a_service_upgraded_and_removed() {
-    let installed = Installed::new();
-    let file = installed.data.join("delfin.conf");
-    let written = installed.run(&["init"]).expect_exit(0);
-    assert!(
-        written
-            .stdout
-            .contains(r"C:\ProgramData\delfin\delfin.conf"),
-        "{written:?}"
-    );
-    let config = fs::read_to_string(&file).expect("the configuration");
-    let config = config.replace("PerformanceExporterPrometheus", "PerformanceExporterFile");
-    let (config, _) = config
-        .split_once("# The page that Prometheus scrapes")
-        .expect("the settings of the page");
-    let config = format!(
-        "{config}[exporter.PerformanceExporterFile.config]\npath = 'C:\\ProgramData\\delfin\\rows.jsonl'\n\
-         [api]\nlisten = \"127.0.0.1:0\"\n[journal]\nmin_free_bytes = 0\n\
-         [log]\nfile = 'C:\\ProgramData\\delfin\\own.log'\nfile_max_bytes = \"16KiB\"\nlevel = \"debug\"\n"
-    );
-    fs::write(&file, config).expect("write the configuration");
-    let _ = installed.run(&["check"]).expect_exit(0);
-
-    let missing = installed.run(&["service", "uninstall"]).expect_exit(1);
-    assert!(missing.stderr.contains("is not installed"), "{missing:?}");
-    let _ = installed.run(&["service", "install"]).expect_exit(0);
-    let again = installed.run(&["service", "install"]).expect_exit(1);
-    assert!(again.stderr.contains("is installed already"), "{again:?}");
-
-    let send = |url: &str, name: &str| {
-        let sent = ureq::post(format!("{url}/v1/ingest/performance"));
-        let answer = sent.send_json(one_series(name, 1)).expect("an answer");
-        assert_eq!(answer.status(), 202);
-    };
-    let url = installed.start();
-    send(&url, "own-1");
-    installed.stop();
-    assert_eq!(installed.delivered(), ["own-1"]);
-
-    installed.unpack();
-    let url = installed.start();
-    let mut names = vec!["own-1".to_owned()];
-    wait_for("a rotation", || {
-        let name = format!("own-{}", names.len() + 1);
-        send(&url, &name);
-        names.push(name);
-        installed.data.join("own.log.1").exists().then_some(())
-    });
-    installed.stop();
-    assert_eq!(installed.delivered(), names);
-    let _ = installed.run(&["service", "uninstall"]).expect_exit(0);
-    assert!(file.exists() && installed.data.join("state").exists());
 }
