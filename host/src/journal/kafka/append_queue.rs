@@ -87,8 +87,9 @@ impl BrokerWatch {
             return std::future::pending().await;
         };
         let reason = failure.to_string();
-        log::warn!(topic = self.topic; "journal waits for a broker: {reason}");
-        self.shared.note_fault(&reason);
+        if self.shared.note_fault(&reason) {
+            log::warn!(topic = self.topic; "journal waits for a broker: {reason}");
+        }
         reason
     }
 }

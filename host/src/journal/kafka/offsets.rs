@@ -1,6 +1,6 @@
 //! Mirrors the cursors to committed offsets of consumer groups, so that the tools of Kafka show how far each exporter is behind.
 //!
-//! Promises: the host does not depend on the offsets, and reads none. If they cannot be set, the log says so once.
+//! Promises: the host does not depend on the offsets, and reads none. If they cannot be set for a while, the log says so once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +14,11 @@ use crate::write_guard::WriteGuard;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The wait after a failure.
+/// The wait after a failure that does not pass by itself.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// After which time a failure is logged that may pass, as while Kafka creates the topic of the offsets.
+const REPORT_DELAY: Duration = Duration::from_secs(10);
 
 /// How often offsets are set that have not changed: Kafka forgets those that are not set for
 /// `offsets.retention.minutes`, a week by default.
@@ -30,7 +33,9 @@ pub(super) struct OffsetMirror {
     /// The offset of each group, as it was set last.
     offsets: BTreeMap<String, i64>,
     refreshed: Instant,
-    is_failing: bool,
+    /// When the offsets were last set, or did not have to be.
+    succeeded: Instant,
+    is_reported: bool,
 }
 
 impl OffsetMirror {
@@ -47,35 +52,39 @@ impl OffsetMirror {
             guard,
             offsets: BTreeMap::new(),
             refreshed: Instant::now(),
-            is_failing: false,
+            succeeded: Instant::now(),
+            is_reported: false,
         }
     }
 
     /// Runs until it is dropped.
     pub(super) async fn run(mut self) {
+        let mut interval = INTERVAL;
         loop {
-            sleep(self.interval()).await;
+            sleep(interval).await;
+            interval = INTERVAL;
             if !self.guard.is_open() {
                 continue;
             }
             match self.mirror().await {
-                Ok(()) => self.is_failing = false,
-                Err(failure) if !self.is_failing => {
-                    self.is_failing = true;
-                    log::warn!(
-                        "cannot show the cursors of exporters as offsets of consumer groups, trying again: {failure}"
-                    );
+                Ok(()) => {
+                    self.succeeded = Instant::now();
+                    self.is_reported = false;
                 }
-                Err(_) => {}
+                Err(failure) => {
+                    let may_pass = failure.may_pass();
+                    if !may_pass {
+                        interval = RETRY_INTERVAL;
+                    }
+                    if !self.is_reported && (!may_pass || self.succeeded.elapsed() >= REPORT_DELAY)
+                    {
+                        self.is_reported = true;
+                        log::warn!(
+                            "cannot show the cursors of exporters as offsets of consumer groups, trying again: {failure}"
+                        );
+                    }
+                }
             }
-        }
-    }
-
-    const fn interval(&self) -> Duration {
-        if self.is_failing {
-            RETRY_INTERVAL
-        } else {
-            INTERVAL
         }
     }
 

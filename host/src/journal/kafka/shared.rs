@@ -77,10 +77,12 @@ impl OwnerState {
         change(&mut self.activity.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The journal accepts nothing now.
-    pub(super) fn note_fault(&self, reason: &str) {
+    /// The journal accepts nothing now. Returns whether it did before.
+    pub(super) fn note_fault(&self, reason: &str) -> bool {
         let fault = format!("it cannot be written: {reason}");
-        self.update_activity(|stats| stats.fault = Some(fault));
+        let mut is_new = false;
+        self.update_activity(|stats| is_new = stats.fault.replace(fault).is_none());
+        is_new
     }
 
     /// Continues with the state that the database has.

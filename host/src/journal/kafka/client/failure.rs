@@ -97,7 +97,8 @@ impl BrokerFailure {
     /// The coordinator of a consumer group has answered with an error code.
     pub(super) fn of_group(group: &str, code: i16) -> Self {
         use ResponseError as Code;
-        let reason = match Code::try_from_code(code).unwrap_or(Code::Unknown(code)) {
+        let error = Code::try_from_code(code).unwrap_or(Code::Unknown(code));
+        let reason = match error {
             Code::GroupAuthorizationFailed => {
                 "this host may not set its offsets (allow its user `READ` and `DELETE` on the groups whose names begin with the \
                  name of the cluster and `.`)"
@@ -108,7 +109,10 @@ impl BrokerFailure {
             }
             other => format!("{other} (code {code})"),
         };
-        Self::lasting(format!("consumer group `{group}`: {reason}"))
+        Self {
+            text: format!("consumer group `{group}`: {reason}"),
+            may_pass: error.is_retriable(),
+        }
     }
 
     /// A broker has answered with an error code.
