@@ -34,6 +34,7 @@ mod notification;
 mod panics;
 mod platform;
 mod plugin;
+mod postgres;
 mod regular_file;
 mod sqlite;
 mod standby;

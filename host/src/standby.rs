@@ -123,7 +123,8 @@ impl Standby {
                 reachable(listens, tls.is_some())
             }
         };
-        let member = ClusterMember::join(cluster, address, &config.state_dir, on_lost)?;
+        let shared_folder = (!cluster.has_state_in_database()).then(|| config.state_dir.clone());
+        let member = ClusterMember::join(cluster, address, shared_folder, on_lost)?;
         log::info!(member = cluster.member, cluster = cluster.name; "this host is standby");
         let state = StandbyState::new(StandbyParts {
             config: config.api.clone(),

@@ -388,12 +388,15 @@ fn cluster(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Err
         return Ok(None);
     };
     let (name, member) = (&cluster.name, &cluster.member);
-    let what = format!("cluster {name} as member {member} ({})", cluster.database());
+    let what = format!(
+        "cluster {name} as member {member} ({})",
+        cluster.database_name()
+    );
     let redacted = |failure: Failure| {
         let text = failure.to_string();
         config.redactor.redact(&text).into_owned()
     };
-    if let Err(failure) = cluster.connector() {
+    if let Err(failure) = cluster.database() {
         return Ok(Some(Finding::of(what, Err(redacted(failure)))));
     }
     if check != ExporterCheck::Connect {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_api::postgres::{PostgresConnector, PostgresError};
+use delfin_plugin_api::postgres::PostgresError;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -18,10 +18,13 @@ use tokio::{
 
 use super::{
     PreviousHolder, folder,
-    store::{Identity, LeaseStore, SeenLease, failure},
+    store::{Identity, LeaseStore, SeenLease},
     view::{ClusterView, MemberRole, MemberView},
 };
-use crate::{panics::spawn_blocking, platform::running_time, write_guard::WRITE_GUARD};
+use crate::{
+    panics::spawn_blocking, platform::running_time, postgres::ClusterDatabase,
+    write_guard::WRITE_GUARD,
+};
 
 /// How often the end of the lease is looked for: timers do not count the time that a machine is suspended.
 const TICK: Duration = Duration::from_millis(100);
@@ -34,6 +37,9 @@ const MAX_RENEWAL: Duration = Duration::from_secs(2);
 
 /// The longest time that leaving takes if the database does not answer.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a lease has in place of the id of a state folder if the state is in the database.
+const IN_DATABASE: &str = "database";
 
 /// Whether this member has the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +64,8 @@ impl LeaseState {
 
 pub(super) struct LeaseKeeper {
     pub(super) who: Identity,
-    /// For messages.
-    pub(super) database: String,
+    pub(super) database: ClusterDatabase,
     pub(super) lease: Duration,
-    pub(super) connector: PostgresConnector,
     /// `None` before the first call, and after a failure.
     pub(super) store: Option<LeaseStore>,
     pub(super) view: watch::Sender<ClusterView>,
@@ -69,7 +73,8 @@ pub(super) struct LeaseKeeper {
     pub(super) is_noted: bool,
     pub(super) state: watch::Sender<LeaseState>,
     pub(super) leaving: watch::Receiver<bool>,
-    pub(super) state_dir: PathBuf,
+    /// `None`: the state is in the database.
+    pub(super) state_dir: Option<PathBuf>,
     /// What the state folder has not answered yet.
     pub(super) asked_folder: Option<JoinHandle<io::Result<Option<String>>>>,
     /// Why this member could not take over, as others have found.
@@ -132,14 +137,14 @@ impl LeaseKeeper {
                         None => self.is_alone(),
                     };
                     let may_take = is_free || running_time().saturating_sub(since) >= patience;
-                    let folder = self.folder(seen.as_ref(), may_take).await;
+                    let state = self.state_id(seen.as_ref(), may_take).await;
                     if may_take
-                        && let Ok(Some(folder)) = &folder
-                        && let Some(epoch) = self.take(seen.as_ref(), folder).await
+                        && let Ok(Some(state)) = &state
+                        && let Some(epoch) = self.take(seen.as_ref(), state).await
                     {
                         return Some(epoch);
                     }
-                    self.note_obstacle(folder.err());
+                    self.note_obstacle(state.err());
                     first_seen = Some((seen, since));
                     self.look_around().await;
                 }
@@ -168,45 +173,63 @@ impl LeaseKeeper {
         others.all(|member| member.role == MemberRole::Gone)
     }
 
-    /// The id of the state folder, which must be the one that the lease names. A folder without one gets one if there is no
+    /// The id of the state, which must be the one that the lease names. A folder without one gets one if there is no
     /// lease yet, and this member may take it; otherwise `None`.
-    async fn folder(
+    async fn state_id(
         &mut self,
         seen: Option<&SeenLease>,
         may_create: bool,
     ) -> Result<Option<String>, String> {
-        let Some(seen) = seen else {
-            let id = if may_create {
-                folder::read_or_create
-            } else {
-                folder::read
-            };
-            return self.in_folder(id).await;
+        let found = match self.state_dir.clone() {
+            None => Some(IN_DATABASE.to_owned()),
+            Some(state_dir) if seen.is_none() && may_create => {
+                self.in_folder(state_dir, folder::read_or_create).await?
+            }
+            Some(state_dir) => self.in_folder(state_dir, folder::read).await?,
         };
-        let found = self.in_folder(folder::read).await?;
-        if found.as_ref() == Some(&seen.folder) {
-            return Ok(found);
+        match seen {
+            Some(seen) if found.as_ref() != Some(&seen.folder) => {
+                Err(self.foreign_state(found, &seen.folder))
+            }
+            Some(_) | None => Ok(found),
         }
-        let has = match &found {
+    }
+
+    /// Why this member may not take a lease that names another state.
+    fn foreign_state(&self, found: Option<String>, named: &str) -> String {
+        let lease = &self.who.lease;
+        let other =
+            format!("stop all members and run `DELETE FROM delfin_leases WHERE name = '{lease}'`");
+        let Some(state_dir) = &self.state_dir else {
+            return format!(
+                "the state of the cluster is in a folder, with the id `{named}`, and this member has it in the database (remove \
+                 `cluster.kafka`; to use the database from now on, {other})"
+            );
+        };
+        if named == IN_DATABASE {
+            return format!(
+                "the state of the cluster is in the database, and this member has it in a folder (set `cluster.kafka`; to use the \
+                 folder from now on, {other})"
+            );
+        }
+        let has = match found {
             Some(id) => format!("the id `{id}`"),
             None => "no id".to_owned(),
         };
-        Err(format!(
-            "the state folder `{}` is not that of the cluster: it has {has}, and the lease names `{}` (mount the volume; \
-             to use this folder from now on, stop all members and run `DELETE FROM delfin_leases WHERE name = '{}'`)",
-            self.state_dir.display(),
-            seen.folder,
-            self.who.lease
-        ))
+        format!(
+            "the state folder `{}` is not that of the cluster: it has {has}, and the lease names `{named}` (mount the volume; to \
+             use this folder from now on, {other})",
+            state_dir.display(),
+        )
     }
 
     /// Asks for the id of the state folder. If its volume does not answer, the next call waits for the same answer, so that one
     /// thread at most is lost to it.
     async fn in_folder(
         &mut self,
+        state_dir: PathBuf,
         id: fn(&Path) -> io::Result<Option<String>>,
     ) -> Result<Option<String>, String> {
-        let state_dir = self.state_dir.clone();
         let shown = state_dir.display().to_string();
         let mut asked = match self.asked_folder.take() {
             Some(asked) => asked,
@@ -228,10 +251,10 @@ impl LeaseKeeper {
         })
     }
 
-    /// `folder` is the id of the state folder.
-    async fn take(&mut self, seen: Option<&SeenLease>, folder: &str) -> Option<i64> {
+    /// `state` is the id of the state.
+    async fn take(&mut self, seen: Option<&SeenLease>, state: &str) -> Option<i64> {
         let sent = running_time();
-        let taken = self.call(async |store, who| store.take(who, seen, folder).await);
+        let taken = self.call(async |store, who| store.take(who, seen, state).await);
         match taken.await {
             Ok(Some(epoch)) => {
                 WRITE_GUARD.open_until(sent + self.lease);
@@ -343,21 +366,18 @@ impl LeaseKeeper {
     ) -> Result<T, String> {
         let limit = self.lease / 3;
         let who = self.who.clone();
-        let called = timeout(limit, async { work(self.store().await?, &who).await }).await;
-        let database = &self.database;
-        let reason = match called {
-            Ok(Ok(result)) => return Ok(result),
-            Ok(Err(error)) => failure(error, database).to_string(),
-            Err(_) => format!("`{database}`: does not answer in time"),
-        };
-        self.store = None;
-        Err(reason)
+        let called = timeout(limit, async { Ok(work(self.store().await?, &who).await?) }).await;
+        let result = self.database.result(called);
+        if result.is_err() {
+            self.store = None;
+        }
+        result
     }
 
     async fn store(&mut self) -> Result<&LeaseStore, PostgresError> {
         let store = match self.store.take() {
             Some(store) => store,
-            None => LeaseStore::open(&self.connector).await?,
+            None => LeaseStore::open(&self.database).await?,
         };
         Ok(self.store.insert(store))
     }

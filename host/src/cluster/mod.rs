@@ -1,12 +1,12 @@
-//! A cluster of hosts with one state folder: one is active, the others are standby.
+//! A cluster of hosts with one state: one is active, the others are standby.
 //!
 //! The active member has a lease in PostgreSQL, and renews it. It may write for the time of the lease after
 //! it sent the last renewal that succeeded, which [`crate::write_guard`] holds. A standby takes the lease when it was given back, or
 //! when it has not changed for a tenth longer than the holder's time, by the standby's own clock. So no two members
 //! may write at a time, as long as their clocks run at about the same speed.
 //!
-//! The lease names the state folder by its id: a member with another folder, because the volume is not mounted, does not
-//! take it.
+//! The lease names the state: the folder on a shared volume by its id, or the database. A member with another folder, because the
+//! volume is not mounted, does not take it.
 //!
 //! Each change of the holder is a new epoch. A session lock of the database would add nothing: it ends with
 //! a connection that breaks, while its holder may still write, and stays with a process that is paused, which may not.
@@ -18,7 +18,7 @@ mod keeper;
 mod store;
 mod view;
 
-use std::{path::Path, sync::Arc, thread, time::Duration};
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use delfin_plugin_api::Failure;
 use tokio::sync::watch;
@@ -73,7 +73,8 @@ impl PreviousHolder {
 impl ClusterMember {
     /// Becomes a standby. From now on this process may write only while it has the lease.
     ///
-    /// `address` is where clients reach this host, `state_dir` is the folder that it would use. `on_lost` is called on a thread of its own when the lease is lost, and must
+    /// `address` is where clients reach this host, `state_dir` is the folder that it would use; `None` if its state is in the
+    /// database. `on_lost` is called on a thread of its own when the lease is lost, and must
     /// end the process.
     ///
     /// # Errors
@@ -82,11 +83,11 @@ impl ClusterMember {
     pub fn join(
         config: &ClusterConfig,
         address: String,
-        state_dir: &Path,
+        state_dir: Option<PathBuf>,
         on_lost: impl FnOnce(&str) + Send + 'static,
     ) -> Result<Self, JoinError> {
         WRITE_GUARD.close();
-        let connector = config.connector().map_err(JoinError::Config)?;
+        let database = config.database().map_err(JoinError::Config)?;
         let (view, seen) = watch::channel(ClusterView::default());
         let (state, known) = watch::channel(LeaseState::Waiting);
         let (leaving, left) = watch::channel(false);
@@ -100,15 +101,14 @@ impl ClusterMember {
                 pid: std::process::id().into(),
                 lease_ms: i64::try_from(config.lease.as_millis()).unwrap_or(i64::MAX),
             },
-            database: config.database(),
+            database,
             lease: config.lease,
-            connector,
             store: None,
             view,
             is_noted: false,
             state,
             leaving: left,
-            state_dir: state_dir.to_owned(),
+            state_dir,
             asked_folder: None,
             obstacle: noted,
         };

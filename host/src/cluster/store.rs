@@ -6,33 +6,16 @@
 use delfin_plugin_api::{
     Failure,
     postgres::{
-        PostgresConnector, PostgresError, Remedies,
+        PostgresError,
         tokio_postgres::{Client, Row, types::ToSql},
     },
 };
 
 use super::view::{MemberRole, MemberView};
-use crate::config::ClusterConfig;
-
-const TABLES: &str = include_str!("schema.sql");
-
-/// Keeps other members from making the tables at the same time.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(4993447467)";
+use crate::{config::ClusterConfig, postgres::ClusterDatabase};
 
 /// A lease and a member that no configuration can name.
 const PROBE: &str = ":check";
-
-/// What an error of the database means.
-pub(super) fn failure(error: PostgresError, database: &str) -> Failure {
-    const RIGHT: &str = "grant the role `CREATE` on the schema `public`, or create the tables `delfin_leases` and \
-                         `delfin_members` and grant it `SELECT`, `INSERT`, `UPDATE` and `DELETE` on them";
-    let remedies = Remedies {
-        login: "check the user of `cluster.postgres`, `cluster.password` and the server's `pg_hba.conf`",
-        password: "set `cluster.password`",
-        right: &|_| RIGHT.to_owned(),
-    };
-    error.into_failure(&database, &remedies)
-}
 
 /// A connection to a database that has the tables.
 pub(super) struct LeaseStore(Client);
@@ -65,16 +48,14 @@ pub(super) struct SeenLease {
     pub(super) lease_ms: i64,
     /// Its holder gave it back.
     pub(super) released: bool,
-    /// The id of the state folder of the cluster.
+    /// The id of the state folder of the cluster, or that its state is in the database.
     pub(super) folder: String,
 }
 
 impl LeaseStore {
     /// Connects, and makes the tables if they are missing.
-    pub(super) async fn open(connector: &PostgresConnector) -> Result<Self, PostgresError> {
-        let client = connector.connect().await?;
-        make_tables(&client, "COMMIT").await?;
-        Ok(Self(client))
+    pub(super) async fn open(database: &ClusterDatabase) -> Result<Self, PostgresError> {
+        Ok(Self(database.connect().await?))
     }
 
     /// The lease; `None` if it was never taken.
@@ -93,7 +74,8 @@ impl LeaseStore {
         }))
     }
 
-    /// Takes the lease if it is still as it was seen. A new one is for the state folder with this id. Returns its epoch.
+    /// Takes the lease if it is still as it was seen. A new one is for the state folder with this id. Returns its epoch, which is
+    /// later than that of any state in the database, also if the row of the lease was deleted.
     pub(super) async fn take(
         &self,
         who: &Identity,
@@ -101,7 +83,8 @@ impl LeaseStore {
         folder: &str,
     ) -> Result<Option<i64>, PostgresError> {
         const INSERT: &str =
-            "INSERT INTO delfin_leases VALUES ($1, 1, 0, $2, $3, $4, $5, $6, now(), false, $7)
+            "INSERT INTO delfin_leases SELECT $1, coalesce(max(epoch), 0) + 1, 0, $2::text, $3::text, $4::text,
+               $5::bigint, $6::bigint, now(), false, $7::text FROM delfin_states WHERE lease = $1
              ON CONFLICT DO NOTHING RETURNING epoch";
         const UPDATE: &str =
             "UPDATE delfin_leases SET epoch = epoch + 1, renewals = 0, member = $2, address = $3,
@@ -224,9 +207,9 @@ fn view(row: &Row) -> MemberView {
 ///
 /// What is missing, with the remedy.
 pub async fn check(config: &ClusterConfig) -> Result<(), Failure> {
+    let database = config.database()?;
     let checked = async {
-        let client = config.connector()?.connect().await?;
-        make_tables(&client, "").await?;
+        let store = LeaseStore(database.try_out().await?);
         let who = Identity {
             lease: PROBE.to_owned(),
             member: PROBE.to_owned(),
@@ -235,48 +218,13 @@ pub async fn check(config: &ClusterConfig) -> Result<(), Failure> {
             pid: 0,
             lease_ms: 0,
         };
-        let store = LeaseStore(client);
         let epoch = store.take(&who, None, "").await?.unwrap_or_default();
         store.renew(&who, epoch).await?;
         store.note(&who, None).await?;
         store.members(&who).await?;
         store.leave(&who).await?;
-        let undone = store.0.batch_execute("ROLLBACK").await;
-        undone.map_err(PostgresError::from)?;
-        Ok::<(), CheckError>(())
+        store.0.batch_execute("ROLLBACK").await?;
+        Ok::<(), PostgresError>(())
     };
-    checked.await.map_err(|error| match error {
-        CheckError::Config(failure) => failure,
-        CheckError::Database(error) => failure(error, &config.database()),
-    })
-}
-
-enum CheckError {
-    Config(Failure),
-    Database(PostgresError),
-}
-
-impl From<Failure> for CheckError {
-    fn from(failure: Failure) -> Self {
-        Self::Config(failure)
-    }
-}
-
-impl From<PostgresError> for CheckError {
-    fn from(error: PostgresError) -> Self {
-        Self::Database(error)
-    }
-}
-
-/// Makes the tables if they are missing, in a transaction that ends with this command. Without one it stays open.
-async fn make_tables(client: &Client, end: &str) -> Result<(), PostgresError> {
-    const ARE_KNOWN: &str = "SELECT to_regclass('delfin_leases') IS NOT NULL
-         AND to_regclass('delfin_members') IS NOT NULL";
-    client.batch_execute("BEGIN").await?;
-    if !client.query_one(ARE_KNOWN, &[]).await?.get::<_, bool>(0) {
-        client.batch_execute(LOCK).await?;
-        client.batch_execute(TABLES).await?;
-    }
-    client.batch_execute(end).await?;
-    Ok(())
+    checked.await.map_err(|error| database.failure(error))
 }

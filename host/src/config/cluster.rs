@@ -1,4 +1,4 @@
-//! The settings of a cluster: hosts that share a state folder, where one is active.
+//! The settings of a cluster: hosts that share a state, where one is active.
 
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     journal::KafkaJournals,
     platform::{machine_name, tcp_name},
+    postgres::ClusterDatabase,
 };
 
 const POSTGRES: &str = "write `postgres://USER@HOST:5432/DATABASE`";
@@ -42,7 +43,7 @@ pub struct ClusterConfig {
     postgres: tokio_postgres::Config,
     /// `None`: connections without TLS.
     tls: Option<Tls>,
-    /// The name of the lease. Hosts with one state folder have the same.
+    /// The name of the lease. Hosts with one state have the same.
     pub name: String,
     /// The name of this host among those with the same lease.
     pub member: String,
@@ -50,7 +51,7 @@ pub struct ClusterConfig {
     pub address: Option<String>,
     /// How long the active host may write after it was last able to prove that it is active.
     pub lease: Duration,
-    /// Where the journals are; `None`: in the state folder.
+    /// Where the journals are. The rest of the state is in the database then. `None`: everything is in the state folder.
     pub kafka: Option<KafkaConfig>,
 }
 
@@ -105,13 +106,20 @@ impl ClusterConfig {
         })
     }
 
-    /// Opens connections to the database.
+    /// The database.
     ///
     /// # Errors
     ///
     /// A file of a certificate cannot be used.
-    pub fn connector(&self) -> Result<PostgresConnector, Failure> {
-        PostgresConnector::new(self.postgres.clone(), self.tls.as_ref())
+    pub fn database(&self) -> Result<ClusterDatabase, Failure> {
+        let connector = PostgresConnector::new(self.postgres.clone(), self.tls.as_ref())?;
+        Ok(ClusterDatabase::new(connector, &self.database_name()))
+    }
+
+    /// Whether the hosts have their state in the database, and no shared folder.
+    #[must_use]
+    pub fn has_state_in_database(&self) -> bool {
+        self.kafka.is_some()
     }
 
     /// The journals on Kafka of the member with the lease of an epoch; `None`: they are in the state folder.
@@ -125,15 +133,14 @@ impl ClusterConfig {
         };
         Ok(Some(KafkaJournals {
             topics: kafka.topics(&self.name)?,
-            connector: self.connector()?,
-            database: self.database(),
+            database: self.database()?,
             epoch,
         }))
     }
 
     /// The hosts of the database and their ports, for messages.
     #[must_use]
-    pub fn database(&self) -> String {
+    pub fn database_name(&self) -> String {
         let ports = self.postgres.get_ports();
         let hosts = self.postgres.get_hosts().iter().enumerate();
         let hosts = hosts.filter_map(|(index, host)| {
@@ -202,17 +209,17 @@ mod tests {
         assert_eq!(cluster.member, machine_name());
         assert_eq!(cluster.lease, Duration::from_secs(10));
         assert_eq!(cluster.tls, Some(Tls::default()));
-        assert_eq!(cluster.database(), "db.example.com:5432");
+        assert_eq!(cluster.database_name(), "db.example.com:5432");
         let two = "postgresql://delfin@db-a:5433,db-b:5434/delfin?target_session_attrs=read-write";
         let cluster = read(json!({ "postgres": two })).unwrap();
-        assert_eq!(cluster.database(), "db-a:5433,db-b:5434");
+        assert_eq!(cluster.database_name(), "db-a:5433,db-b:5434");
     }
 
     #[test]
     fn a_password_is_not_shown() {
         let url = "postgres://delfin:hunter2@db";
         let cluster = read(json!({ "postgres": url })).unwrap();
-        let text = format!("{cluster:?} {}", cluster.database());
+        let text = format!("{cluster:?} {}", cluster.database_name());
         assert!(!text.contains("hunter2"), "{text}");
         let own = read(json!({ "postgres": "postgres://delfin@db", "password": "hunter2" }));
         assert_eq!(own.unwrap().postgres, cluster.postgres);

@@ -106,18 +106,21 @@ impl Postgres {
         self.port
     }
 
-    /// Runs a statement as `postgres`.
-    pub fn execute(&self, statement: &str) {
+    /// Runs a statement as `postgres`. Returns its rows, a line each.
+    pub fn execute(&self, statement: &str) -> String {
         let folder = binaries("psql").unwrap_or_default();
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
         let mut psql = Command::new(folder.join("psql"));
         psql.args([
             "--quiet",
             "--no-psqlrc",
+            "--tuples-only",
+            "--no-align",
             "--set=ON_ERROR_STOP=1",
             "--command",
         ]);
-        let _ = CommandOutput::run(psql.args([statement, &url])).expect_exit(0);
+        let run = CommandOutput::run(psql.args([statement, &url]));
+        run.expect_exit(0).stdout
     }
 
     fn wait(&mut self) {

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use delfin_plugin_api::postgres::PostgresConnector;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::timeout;
 
 use super::change::{CallerChange, ChangedState, DeleteReason, JournalChange, has_garbage};
 use super::entry::Term;
 use super::shared::OwnerState;
 use super::store::{LoadedState, StateStore, StoreError};
 use crate::journal::reopen;
+use crate::postgres::ClusterDatabase;
 use crate::write_guard::{LEASE_OVER, WriteGuard};
 
 const MAX_GROUP: usize = 256;
@@ -39,9 +39,7 @@ pub(super) enum CommitCommand {
 /// Where the state of a journal is, and whose it is.
 #[derive(Clone)]
 pub(super) struct StateOwner {
-    pub(super) connector: PostgresConnector,
-    /// For messages.
-    pub(super) database: String,
+    pub(super) database: ClusterDatabase,
     pub(super) journal: String,
     pub(super) epoch: i64,
 }
@@ -65,23 +63,8 @@ enum StoreLink {
 impl StateOwner {
     /// Takes the state for this owner, and reads it.
     pub(super) async fn claim(&self) -> Result<(StateStore, LoadedState), StoreError> {
-        let client = StateStore::connect(&self.connector).await?;
+        let client = self.database.connect().await?;
         StateStore::claim(client, &self.journal, self.epoch).await
-    }
-
-    pub(super) fn reason(&self, error: StoreError) -> String {
-        error.into_reason(&self.database)
-    }
-
-    /// The result of a call of the database, or the reason why it failed or took too long.
-    pub(super) fn result<T>(
-        &self,
-        ended: Result<Result<T, StoreError>, Elapsed>,
-    ) -> Result<T, String> {
-        match ended {
-            Ok(done) => done.map_err(|error| self.reason(error)),
-            Err(_) => Err(format!("`{}`: does not answer in time", self.database)),
-        }
     }
 }
 
@@ -189,7 +172,7 @@ impl CommitWriter {
             cleanup,
         };
         let ended = timeout(CHANGE_TIMEOUT, work.run(store, changes)).await;
-        let result = self.owner.result(ended);
+        let result = self.owner.database.result(ended);
         self.shared.update_activity(|stats| {
             stats.transactions += 1;
             stats.transaction_time += started.elapsed();
@@ -204,7 +187,7 @@ impl CommitWriter {
     async fn next_term(&mut self) -> Result<Term, String> {
         let store = self.store().await?;
         let ended = timeout(CHANGE_TIMEOUT, store.next_term()).await;
-        let next = self.owner.result(ended);
+        let next = self.owner.database.result(ended);
         next.inspect_err(|reason| self.close(reason.clone()))
     }
 
@@ -216,9 +199,9 @@ impl CommitWriter {
                 return Err(reason.clone());
             }
             let claimed = timeout(CHANGE_TIMEOUT, self.owner.claim()).await;
-            match self.owner.result(claimed) {
+            match self.owner.database.result(claimed) {
                 Ok((store, loaded)) => {
-                    log::info!(database = self.owner.database; "state of the journal can be written again");
+                    log::info!(database = self.owner.database.name(); "state of the journal can be written again");
                     self.shared.reload(loaded);
                     self.reopen_delay = Duration::ZERO;
                     self.link = StoreLink::Open(store);
@@ -234,7 +217,7 @@ impl CommitWriter {
 
     fn close(&mut self, reason: String) {
         if matches!(self.link, StoreLink::Open(_)) {
-            log::error!(database = self.owner.database; "state of the journal cannot be written, trying again: {reason}");
+            log::error!(database = self.owner.database.name(); "state of the journal cannot be written, trying again: {reason}");
         }
         self.link = StoreLink::Closed {
             reason,

@@ -35,7 +35,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc as blocking};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use delfin_plugin_api::postgres::PostgresConnector;
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
@@ -49,6 +48,7 @@ use super::{
 };
 use crate::batch::Seq;
 use crate::clock::HostClock;
+use crate::postgres::ClusterDatabase;
 use crate::write_guard::WriteGuard;
 
 use append::PendingAppend;
@@ -82,9 +82,7 @@ pub struct KafkaTopics {
 #[derive(Clone)]
 pub struct KafkaJournals {
     pub topics: KafkaTopics,
-    pub connector: PostgresConnector,
-    /// The database, for messages.
-    pub database: String,
+    pub database: ClusterDatabase,
     /// The epoch of the lease that makes this process the owner.
     pub epoch: i64,
 }
@@ -146,7 +144,6 @@ impl KafkaJournal {
         let place = JournalPlace {
             owner: StateOwner {
                 journal: topic.clone(),
-                connector: journals.connector.clone(),
                 database: journals.database.clone(),
                 epoch: journals.epoch,
             },

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::commit_writer::StateOwner;
-use super::store::{StateReader, StateStore, StoreError};
+use super::store::{StateReader, StoreError};
 
 /// The longest time that the database may take for an answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ impl StateQueries {
         if queried.is_err() {
             *self.reader.lock().await = None;
         }
-        self.owner.result(queried)
+        self.owner.database.result(queried)
     }
 
     async fn reader(&self) -> Result<Arc<StateReader>, StoreError> {
@@ -44,7 +44,7 @@ impl StateQueries {
         {
             return Ok(Arc::clone(open));
         }
-        let client = StateStore::connect(&self.owner.connector).await?;
+        let client = self.owner.database.connect().await?;
         let open = Arc::new(StateReader::new(client, &self.owner.journal));
         *reader = Some(Arc::clone(&open));
         Ok(open)

@@ -66,7 +66,8 @@ impl JournalTasks {
             guard,
         } = place;
         let claimed = owner.claim().await;
-        let (store, loaded) = claimed.map_err(|error| OpenFailure::lasting(owner.reason(error)))?;
+        let (store, loaded) =
+            claimed.map_err(|error| OpenFailure::lasting(owner.database.reason(error)))?;
         let (term, known_head) = (loaded.term, loaded.head);
         let shared = Arc::new(OwnerState::new(loaded, limits, clock));
         let queries = Arc::new(StateQueries::new(owner.clone()));

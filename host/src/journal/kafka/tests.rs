@@ -3,25 +3,25 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use delfin_plugin_api::postgres::tokio_postgres::Config as PostgresOptions;
 use delfin_plugin_api::setting::Secret;
 use delfin_plugin_api::tls::Tls;
-use delfin_tests::receivers::{KafkaBroker, Postgres, Relay};
+use delfin_tests::receivers::{KafkaBroker, Relay};
 use delfin_tests::wait_for;
 use kafka_protocol::records::Compression;
 
 use super::client::encode;
 use super::entry::{BatchEntry, Term};
-use super::store::StateStore;
 use super::*;
 use crate::journal::conformance::{Medium, after, journal_conformance, limits, record};
+use crate::postgres;
 
 static GUARD: WriteGuard = WriteGuard::new();
 
 /// The servers of all tests.
 struct TestServers {
     broker: KafkaBroker,
-    postgres: Postgres,
+    /// The port of PostgreSQL.
+    postgres: u16,
 }
 
 /// A journal of its own, which has a new owner each time that it is opened.
@@ -41,7 +41,7 @@ fn servers() -> Option<&'static TestServers> {
     let start = || {
         Some(TestServers {
             broker: KafkaBroker::start()?.throw_away(),
-            postgres: Postgres::for_this_process()?,
+            postgres: postgres::testing::port()?,
         })
     };
     SERVERS.get_or_init(start).as_ref()
@@ -56,7 +56,7 @@ impl KafkaMedium {
             brokers: servers.broker.servers(),
             tls: None,
             sasl: None,
-            postgres: servers.postgres.port(),
+            postgres: servers.postgres,
             guard: &GUARD,
         })
     }
@@ -76,8 +76,7 @@ impl KafkaMedium {
         };
         let journals = KafkaJournals {
             topics,
-            connector: self.connector(),
-            database: format!("127.0.0.1:{}", self.postgres),
+            database: self.database(),
             epoch,
         };
         KafkaJournal::open(&journals, "alerts", self.guard, limits, &HostClock::new())
@@ -89,10 +88,8 @@ impl KafkaMedium {
         self.open_of(EPOCHS.fetch_add(1, Ordering::Relaxed), limits)
     }
 
-    fn connector(&self) -> PostgresConnector {
-        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.postgres);
-        let options: PostgresOptions = url.parse().unwrap();
-        PostgresConnector::new(options, None).unwrap()
+    fn database(&self) -> ClusterDatabase {
+        postgres::testing::database_at(self.postgres)
     }
 
     /// A client apart from the journal.
@@ -173,8 +170,8 @@ async fn a_former_owner_appends_and_commits_nothing() {
     assert_eq!(
         committed,
         Err(CursorError::Unavailable {
-            reason: "a member with a later epoch owns the journal (if the lease was deleted, set its `epoch` in \
-                     `delfin_leases` above that in `delfin_journals`)"
+            reason: "a member with a later epoch is the owner (if the table `delfin_leases` was restored, set \
+                     `epoch` in it above those in `delfin_states` and `delfin_journals`)"
                 .to_owned()
         })
     );
@@ -216,7 +213,7 @@ async fn an_owner_that_is_paused_within_a_transaction_does_not_keep_the_next_one
         return;
     };
     drop(medium.owner());
-    let paused = StateStore::connect(&medium.connector()).await.unwrap();
+    let paused = medium.database().connect().await.unwrap();
     let held = format!(
         "BEGIN; UPDATE delfin_journals SET head_seq = 1000 WHERE name = '{}'",
         medium.topic()
@@ -283,7 +280,7 @@ async fn without_a_database_commits_are_refused_and_with_it_they_go_on() {
     let Some(mut medium) = KafkaMedium::new() else {
         return;
     };
-    let relay = Relay::start(servers().unwrap().postgres.port());
+    let relay = Relay::start(servers().unwrap().postgres);
     medium.postgres = relay.port();
     let journal = medium.owner();
     journal.open_cursor("a", StartFrom::Now).await.unwrap();

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use delfin_plugin_api::postgres::tokio_postgres::{Row, Transaction, types::ToSql};
 
-use super::{StoreError, StoreTransaction, bigint, number, text};
+use super::{StoreError, StoreTransaction, bigint, number};
 use crate::batch::Seq;
 use crate::journal::kafka::cursors::{CursorState, CursorTable};
 use crate::journal::{Cursor, DeadLetterId, Position, RowSpan};
+use crate::postgres::text;
 
 /// The numbers of a span in the column `ahead`.
 const SPAN: usize = 4;

@@ -4,12 +4,13 @@ use delfin_plugin_api::Origin;
 use delfin_plugin_api::postgres::tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
-use super::{StateReader, StoreError, StoreTransaction, batch_id, bigint, number, text};
+use super::{StateReader, StoreError, StoreTransaction, batch_id, bigint, number};
 use crate::batch::{Header, Seq};
 use crate::journal::{
     DeadLetter, DeadLetterCommit, DeadLetterCount, DeadLetterDisposition, DeadLetterFilter,
     DeadLetterId, StoredDeadLetter,
 };
+use crate::postgres::text;
 
 /// The columns that [`dead_letter`] reads. A payload follows, or an empty one in lists.
 const COLUMNS: &str = "id, exporter, plugin_version, batch_id, seq, first_row, rows, items, origin, storage_id, \

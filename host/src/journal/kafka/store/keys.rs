@@ -2,9 +2,10 @@
 
 use delfin_plugin_api::postgres::tokio_postgres::types::ToSql;
 
-use super::{StateReader, StoreError, StoreTransaction, batch_id, bigint, number, text};
+use super::{StateReader, StoreError, StoreTransaction, batch_id, bigint, number};
 use crate::batch::Seq;
 use crate::journal::Receipt;
+use crate::postgres::text;
 
 /// What the first append with a key got, and when its batch was accepted.
 #[derive(Clone, Debug)]

@@ -7,39 +7,17 @@ mod cursors;
 mod dead_letters;
 mod keys;
 
-use delfin_plugin_api::postgres::{
-    PostgresConnector, PostgresError, Remedies,
-    tokio_postgres::{Client, Row, Transaction, types::ToSql},
-};
+use delfin_plugin_api::postgres::tokio_postgres::{Client, Row, Transaction, types::ToSql};
 use uuid::Uuid;
 
 use super::cursors::CursorTable;
 use super::entry::Term;
 use super::index::JournalStart;
 use crate::batch::Seq;
-use crate::write_guard::LEASE_OVER;
 
+pub(super) use crate::postgres::StoreError;
 pub(super) use dead_letters::TrimLimits;
 pub(super) use keys::KeyReceipt;
-
-const TABLES: &str = include_str!("../schema.sql");
-
-/// Keeps other members from making the tables at the same time.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(4993447468)";
-
-/// An owner that is paused within a transaction has the lock of its journal. The server ends the transaction, so that the next owner
-/// need not wait for it.
-const END_IDLE: &str = "SET idle_in_transaction_session_timeout = '2s'";
-
-/// Why the state was not read or changed.
-#[derive(Debug)]
-pub(super) enum StoreError {
-    Database(PostgresError),
-    /// A later term owns the journal.
-    Superseded,
-    /// The write guard has closed.
-    Late,
-}
 
 /// The state of a journal, when a term begins.
 pub(super) struct LoadedState {
@@ -72,19 +50,6 @@ pub(super) struct StateReader {
 }
 
 impl StateStore {
-    /// Opens a connection, and makes the tables if they are missing.
-    pub(super) async fn connect(connector: &PostgresConnector) -> Result<Client, StoreError> {
-        const ARE_KNOWN: &str = "SELECT to_regclass('delfin_idempotency_keys') IS NOT NULL";
-        let client = connector.connect().await?;
-        client.batch_execute(END_IDLE).await?;
-        if !client.query_one(ARE_KNOWN, &[]).await?.get::<_, bool>(0) {
-            client
-                .batch_execute(&format!("BEGIN; {LOCK}; {TABLES} COMMIT"))
-                .await?;
-        }
-        Ok(client)
-    }
-
     /// Begins a term of an epoch, and reads the state. Changes of earlier terms are refused from now on.
     pub(super) async fn claim(
         mut client: Client,
@@ -199,40 +164,6 @@ impl StateReader {
     }
 }
 
-impl StoreError {
-    /// The reason, with the name of the database and the remedy.
-    pub(super) fn into_reason(self, database: &str) -> String {
-        const RIGHT: &str = "grant the role `CREATE` on the schema `public`, or create the tables of `delfin-host` \
-                             and grant it `SELECT`, `INSERT`, `UPDATE` and `DELETE` on them";
-        let remedies = Remedies {
-            login: "check the user of `cluster.postgres`, `cluster.password` and the server's `pg_hba.conf`",
-            password: "set `cluster.password`",
-            right: &|_| RIGHT.to_owned(),
-        };
-        match self {
-            Self::Database(error) => error.into_failure(&database, &remedies).to_string(),
-            Self::Superseded => SUPERSEDED.to_owned(),
-            Self::Late => LEASE_OVER.to_owned(),
-        }
-    }
-}
-
-/// Why a former owner changes nothing.
-const SUPERSEDED: &str = "a member with a later epoch owns the journal (if the lease was deleted, set its `epoch` in \
-                          `delfin_leases` above that in `delfin_journals`)";
-
-impl From<PostgresError> for StoreError {
-    fn from(error: PostgresError) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<delfin_plugin_api::postgres::tokio_postgres::Error> for StoreError {
-    fn from(error: delfin_plugin_api::postgres::tokio_postgres::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
 /// A count as the database has it, whose numbers have a sign.
 fn bigint(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -251,9 +182,4 @@ fn fence(row: &Row) -> Option<Term> {
 
 fn batch_id(row: &Row, column: usize) -> Uuid {
     Uuid::from_slice(row.get(column)).unwrap_or_default()
-}
-
-/// Text without the one character that the database does not take.
-fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }

@@ -1,0 +1,122 @@
+//! Connections to the database, and its tables.
+
+use std::{fmt, sync::Arc};
+
+use delfin_plugin_api::{
+    Failure,
+    postgres::{PostgresConnector, PostgresError, Remedies, tokio_postgres::Client},
+};
+use tokio::time::error::Elapsed;
+
+use super::{StoreError, error::SUPERSEDED};
+use crate::write_guard::LEASE_OVER;
+
+const TABLES: &str = include_str!("schema.sql");
+
+/// Whether the last of the tables exists.
+const ARE_KNOWN: &str = "SELECT to_regclass('delfin_tokens') IS NOT NULL";
+
+/// Keeps other members from making the tables at the same time.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(4993447467)";
+
+/// A member that is paused within a transaction has locks. The server ends the transaction, so that the next owner need not wait
+/// for it.
+const END_IDLE: &str = "SET idle_in_transaction_session_timeout = '2s'";
+
+/// Where the database of a cluster is, and who connects.
+#[derive(Clone)]
+pub struct ClusterDatabase {
+    connector: Arc<PostgresConnector>,
+    /// Hosts and ports, for messages.
+    name: Arc<str>,
+}
+
+impl ClusterDatabase {
+    #[must_use]
+    pub fn new(connector: PostgresConnector, name: &str) -> Self {
+        Self {
+            connector: Arc::new(connector),
+            name: name.into(),
+        }
+    }
+
+    /// Hosts and ports, for messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Opens a connection, and makes the tables if they are missing.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection, or the role may not make the tables.
+    pub async fn connect(&self) -> Result<Client, PostgresError> {
+        self.connect_within("COMMIT").await
+    }
+
+    /// As [`Self::connect`], in a transaction that stays open: if it is not committed, nothing was made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
+    pub async fn try_out(&self) -> Result<Client, PostgresError> {
+        self.connect_within("").await
+    }
+
+    /// `end` ends the transaction that makes the tables.
+    async fn connect_within(&self, end: &str) -> Result<Client, PostgresError> {
+        let client = self.connector.connect().await?;
+        client.batch_execute(END_IDLE).await?;
+        client.batch_execute("BEGIN").await?;
+        if !client.query_one(ARE_KNOWN, &[]).await?.get::<_, bool>(0) {
+            client.batch_execute(LOCK).await?;
+            client.batch_execute(TABLES).await?;
+        }
+        client.batch_execute(end).await?;
+        Ok(client)
+    }
+
+    /// What an error of the database means.
+    #[must_use]
+    pub fn failure(&self, error: PostgresError) -> Failure {
+        const RIGHT: &str = "grant the role `CREATE` on the schema `public`, or create the tables of `delfin-host` and grant it \
+                             `SELECT`, `INSERT`, `UPDATE` and `DELETE` on them";
+        let remedies = Remedies {
+            login: "check the user of `cluster.postgres`, `cluster.password` and the server's `pg_hba.conf`",
+            password: "set `cluster.password`",
+            right: &|_| RIGHT.to_owned(),
+        };
+        error.into_failure(&self.name, &remedies)
+    }
+
+    /// The reason of an error, with the name of the database and the remedy.
+    #[must_use]
+    pub fn reason(&self, error: StoreError) -> String {
+        match error {
+            StoreError::Database(error) => self.failure(error).to_string(),
+            StoreError::TooSlow => format!("`{}`: does not answer in time", self.name),
+            StoreError::Superseded => SUPERSEDED.to_owned(),
+            StoreError::Late => LEASE_OVER.to_owned(),
+            StoreError::Content(reason) => reason,
+        }
+    }
+
+    /// The result of a call of the database, or the reason why it failed or took too long.
+    ///
+    /// # Errors
+    ///
+    /// The reason.
+    pub fn result<T>(&self, ended: Result<Result<T, StoreError>, Elapsed>) -> Result<T, String> {
+        let result = ended.map_err(StoreError::from).flatten();
+        result.map_err(|error| self.reason(error))
+    }
+}
+
+impl fmt::Debug for ClusterDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterDatabase")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
