@@ -149,6 +149,10 @@ api_errors! {
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: {}, please try again later.",
            ("the inventory cannot be read or written"), log log;
+    /// The database of the cluster, whose name is in the reason.
+    DatabaseUnavailable { reason: String }
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: {}, please try again later.", (reason), log reason;
     RegisteredStoragesUnknown { fault: InventoryFault }
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: the registered storages are unknown, because {}.", (fault);

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::sqlite::DatabaseError;
@@ -11,6 +12,9 @@ use crate::sqlite::DatabaseError;
 pub enum InventoryError {
     #[error("the inventory cannot be used: {reason} (check its disk)")]
     Unavailable { reason: String },
+    /// The inventory is in the database of the cluster. The reason names it, with the remedy.
+    #[error("the inventory cannot be used: {reason}")]
+    Database { reason: String },
     /// The key does not unseal the access data of a storage.
     #[error(
         "the key in `inventory.key` does not open the access data of storage `{id}` \
@@ -57,8 +61,27 @@ pub enum InventoryOpenError {
     /// The file cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The inventory is in the database of the cluster, which the other host has sealed with another key.
+    #[error(
+        "key `{}` does not open the access data of storage `{id}` in the database of the cluster (copy the file of \
+         `inventory.key_file` from the other host)",
+        path.display()
+    )]
+    OtherKey { path: PathBuf, id: Uuid },
     #[error(transparent)]
     Content(#[from] InventoryError),
+}
+
+/// A failure of the file, or of what is around it.
+pub(super) fn unavailable(error: impl fmt::Display) -> InventoryError {
+    InventoryError::Unavailable {
+        reason: error.to_string(),
+    }
+}
+
+/// A part of the inventory that is stored as JSON.
+pub(super) fn json_text(value: &impl Serialize) -> Result<String, InventoryError> {
+    serde_json::to_string(value).map_err(unavailable)
 }
 
 /// Why the key was not replaced.
@@ -99,6 +122,10 @@ pub enum InventoryFault {
     KeyUnusable,
     /// `inventory.key` is another key.
     KeyWrong,
+    /// `inventory.key_file` is another key than that of the other host.
+    OtherKey,
+    /// The database of the cluster cannot be used.
+    Database,
 }
 
 impl From<&InventoryOpenError> for InventoryFault {
@@ -111,6 +138,8 @@ impl From<&InventoryOpenError> for InventoryFault {
                 Self::KeyUnusable
             }
             InventoryOpenError::Content(InventoryError::Sealed { .. }) => Self::KeyWrong,
+            InventoryOpenError::OtherKey { .. } => Self::OtherKey,
+            InventoryOpenError::Content(InventoryError::Database { .. }) => Self::Database,
             InventoryOpenError::Content(InventoryError::Unavailable { .. })
             | InventoryOpenError::Database(_) => Self::Unusable,
         }
@@ -126,6 +155,8 @@ impl fmt::Display for InventoryFault {
             Self::KeyMissing => "`inventory.key` is missing",
             Self::KeyUnusable => "`inventory.key` cannot be used",
             Self::KeyWrong => "`inventory.key` does not open `inventory.db`",
+            Self::OtherKey => "`inventory.key_file` does not open the inventory in the database",
+            Self::Database => "the database of the cluster cannot be used",
         })
     }
 }

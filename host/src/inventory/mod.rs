@@ -2,7 +2,7 @@
 //! sources and the collection progress of all storages.
 //!
 //! Access data and the credentials of alert sources are sealed before they are written. The key is a
-//! file next to the inventory, or one that the operator names.
+//! file in the state folder, or one that the operator names.
 //! Changes are durable when a call returns.
 //!
 //! Knows nothing of drivers, the scheduler or the network. The trait [`Inventory`] hides
@@ -15,8 +15,10 @@ mod conformance;
 mod error;
 mod key_place;
 mod place;
+mod postgres;
 mod resources;
 mod seal;
+mod sealed;
 mod sqlite;
 
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
@@ -29,6 +31,7 @@ pub use alert_source::{
 };
 pub use error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError};
 pub use place::InventoryPlace;
+pub(crate) use postgres::check_key;
 pub(crate) use resources::RESOURCES;
 pub use resources::{
     ListState, ResourceQuery, ResourceQueryError, ResourceStore, SortDirection, StoredResource,
@@ -73,7 +76,7 @@ pub struct PerformanceSchedule {
     pub backfill: bool,
 }
 
-/// Stores registrations. Calls block on the disk.
+/// Stores registrations. Calls block on the disk or on the database.
 pub trait Inventory: Send + Sync {
     fn storages(&self) -> Result<Vec<Registration>, InventoryError>;
 

@@ -6,11 +6,13 @@ use std::{
 };
 
 use super::{
-    Inventory,
+    Inventory, ResourceStore,
     error::InventoryOpenError,
     key_place::KeyPlace,
+    postgres::PostgresInventory,
     sqlite::{FILE, SqliteInventory},
 };
+use crate::postgres::FencedDatabase;
 
 /// The name of the key in the state folder, and among the credentials of systemd.
 const KEY: &str = "inventory.key";
@@ -18,10 +20,12 @@ const KEY: &str = "inventory.key";
 /// The variable by which systemd tells where the credentials of the service are.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// The state folder with the inventory, and its key.
+/// Where the inventory is, and its key.
 #[derive(Clone, Debug)]
 pub struct InventoryPlace {
     state_dir: PathBuf,
+    /// `None`: the inventory is in the state folder.
+    database: Option<Arc<FencedDatabase>>,
     key: KeyPlace,
 }
 
@@ -39,21 +43,31 @@ impl InventoryPlace {
         };
         Self {
             state_dir: state_dir.to_owned(),
+            database: None,
             key,
         }
     }
 
+    /// The same key, with the inventory in the database of a cluster if there is one.
     #[must_use]
-    pub fn state_dir(&self) -> &Path {
-        &self.state_dir
+    pub fn in_database(self, database: Option<Arc<FencedDatabase>>) -> Self {
+        Self { database, ..self }
+    }
+
+    /// The resources that storages have listed.
+    #[must_use]
+    pub fn resources(&self) -> ResourceStore {
+        let store = ResourceStore::new(&self.state_dir);
+        match &self.database {
+            Some(database) => store.in_database(Arc::clone(database)),
+            None => store,
+        }
     }
 
     /// Where the key is, or will be created.
     #[must_use]
     pub fn key_path(&self) -> &Path {
-        match &self.key {
-            KeyPlace::State(path) | KeyPlace::File(path) | KeyPlace::Credential(path) => path,
-        }
+        self.key.path()
     }
 
     /// Opens the inventory; no other host may use its state folder. An inventory that cannot be
@@ -61,10 +75,12 @@ impl InventoryPlace {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or its access data cannot be unsealed.
+    /// The file or the database cannot be read, or its access data cannot be unsealed.
     pub fn open(&self) -> Result<Arc<dyn Inventory>, InventoryOpenError> {
-        let opened = SqliteInventory::open(&self.state_dir, &self.key)?;
-        Ok(Arc::new(opened))
+        Ok(match &self.database {
+            Some(database) => Arc::new(PostgresInventory::open(Arc::clone(database), &self.key)?),
+            None => Arc::new(SqliteInventory::open(&self.state_dir, &self.key)?),
+        })
     }
 
     /// Opens the inventory again. As [`open`](Self::open), but a missing file is an error: it may
@@ -75,9 +91,9 @@ impl InventoryPlace {
     /// The file is missing or cannot be read, or its access data cannot be unsealed.
     pub fn reopen(&self) -> Result<Arc<dyn Inventory>, InventoryOpenError> {
         let path = self.state_dir.join(FILE);
-        if path.exists() {
-            return self.open();
+        if self.database.is_none() && !path.exists() {
+            return Err(InventoryOpenError::Missing { path });
         }
-        Err(InventoryOpenError::Missing { path })
+        self.open()
     }
 }

@@ -62,12 +62,18 @@ pub enum StorageError {
         /// The reason, for the log only.
         log: String,
     },
+    /// The database of the cluster did not take the change, and has nothing of it.
+    #[error("the database of the cluster cannot be used: {reason}")]
+    Database { reason: String },
 }
 
 impl From<InventoryError> for StorageError {
     fn from(error: InventoryError) -> Self {
-        Self::Inventory {
-            log: error.to_string(),
+        match error {
+            InventoryError::Database { reason } => Self::Database { reason },
+            InventoryError::Unavailable { .. } | InventoryError::Sealed { .. } => Self::Inventory {
+                log: error.to_string(),
+            },
         }
     }
 }

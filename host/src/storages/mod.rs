@@ -132,7 +132,7 @@ impl Storages {
         let inventory = SharedInventory::new(inventory);
         let progress = Arc::new(CollectProgress::new(inventory.clone(), until_ms.clone()));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
-        let resources = Arc::new(ResourceStore::new(parts.place.state_dir()));
+        let resources = Arc::new(parts.place.resources());
         let storages = declared.iter().map(|one| {
             let config = declared_config(one, &registry, until_ms(one.id));
             with_names(config, &resources)

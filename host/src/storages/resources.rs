@@ -13,7 +13,7 @@ use super::{StorageError, Storages};
 use crate::{
     clock::now_us,
     collect::{DriverCallError, DriverError, ResourceKind, ResourceList, StorageRequestError},
-    inventory::{InventoryError, ListState, ResourceStore},
+    inventory::{InventoryError, InventoryFault, ListState, ResourceStore},
     panics,
 };
 
@@ -23,10 +23,13 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 const LIST_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Syncs each storage whose resources were last listed more than `collection.resources_interval` ago, until
-/// the host stops. A storage that was never asked is synced at once.
+/// the host stops. A storage that was never asked is synced at once. An inventory whose database was away at the start is opened again.
 pub async fn sync_on_schedule(storages: Weak<Storages>) {
     let mut last_syncs = LastSyncs::default();
     while let Some(storages) = storages.upgrade() {
+        if storages.fault() == Some(InventoryFault::Database) {
+            storages.reopen_inventory().await;
+        }
         last_syncs.sync_due(&storages).await;
         drop(storages);
         sleep(CHECK_INTERVAL).await;

@@ -31,6 +31,7 @@ impl From<StorageError> for ApiError {
             StorageError::Unknown(fault) => Self::RegisteredStoragesUnknown { fault },
             StorageError::Key { reason } => Self::invalid(reason),
             StorageError::Inventory { log } => Self::InventoryUnavailable { log },
+            StorageError::Database { reason } => Self::DatabaseUnavailable { reason },
         }
     }
 }

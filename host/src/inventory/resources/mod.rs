@@ -4,14 +4,16 @@
 //! the file. A list replaces the one before in one transaction. A file that is damaged, or of
 //! another version, is replaced by an empty one; the next syncs fill it again.
 //!
-//! The file is apart from the registrations, because it can be replaced and they cannot.
+//! The file is apart from the registrations, because it can be replaced and they cannot. In a cluster whose hosts share no folder, it
+//! is a copy of the lists in the database.
 
+mod cluster_lists;
 mod query;
 mod write;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rusqlite::Connection;
@@ -19,10 +21,12 @@ use uuid::Uuid;
 
 pub use query::{ResourceQuery, ResourceQueryError, SortDirection, sort_keys};
 
+use self::cluster_lists::ClusterLists;
 use super::error::InventoryError;
 use crate::{
     clock::now_us,
     collect::{ResourceFields, ResourceKind, ResourceList},
+    postgres::FencedDatabase,
     sqlite::{Database, DatabaseError, FailureKind},
 };
 
@@ -38,11 +42,20 @@ pub(crate) const RESOURCES: Database = Database {
     pragmas: "PRAGMA synchronous = NORMAL;",
 };
 
-/// The resources of all storages. Calls block on the disk.
+/// The resources of all storages. Calls block on the disk, and changes on the database if there is one.
 pub struct ResourceStore {
     path: PathBuf,
+    /// `None`: the file alone has the lists.
+    cluster: Option<ClusterLists>,
+    file: Mutex<ResourceFile>,
+}
+
+#[derive(Default)]
+struct ResourceFile {
     /// Opened by the first call, and again after an error.
-    connection: Mutex<Option<Connection>>,
+    connection: Option<Connection>,
+    /// Whether it has what the database has.
+    is_current: bool,
 }
 
 /// A resource of a storage, as it is stored.
@@ -75,7 +88,17 @@ impl ResourceStore {
     pub fn new(state_dir: &Path) -> Self {
         Self {
             path: state_dir.join("resources.db"),
-            connection: Mutex::default(),
+            cluster: None,
+            file: Mutex::default(),
+        }
+    }
+
+    /// The same file as a copy of the lists in a database.
+    #[must_use]
+    pub fn in_database(self, database: Arc<FencedDatabase>) -> Self {
+        Self {
+            cluster: Some(ClusterLists::of(database)),
+            ..self
         }
     }
 
@@ -91,7 +114,8 @@ impl ResourceStore {
         list: &ResourceList,
     ) -> Result<(), InventoryError> {
         let now_us = now_us();
-        self.with(|connection| write::replace(connection, storage_id, kind, list, now_us))
+        self.with(|connection| write::replace(connection, storage_id, kind, list, now_us))?;
+        self.share(storage_id, kind)
     }
 
     /// Notes why a storage could not be asked for a kind. Its last list stays.
@@ -105,7 +129,8 @@ impl ResourceStore {
         kind: ResourceKind,
         error: &str,
     ) -> Result<(), InventoryError> {
-        self.with(|connection| write::set_error(connection, storage_id, kind, error))
+        self.with(|connection| write::set_error(connection, storage_id, kind, error))?;
+        self.share(storage_id, kind)
     }
 
     /// Removes the list of a kind that a storage does not have.
@@ -114,7 +139,7 @@ impl ResourceStore {
     ///
     /// The file cannot be written.
     pub fn forget(&self, storage_id: &str, kind: ResourceKind) -> Result<(), InventoryError> {
-        self.with(|connection| write::remove(connection, storage_id, &[kind]))
+        self.remove_lists(storage_id, &[kind])
     }
 
     /// Removes everything of a storage.
@@ -124,7 +149,22 @@ impl ResourceStore {
     /// The file cannot be written.
     pub fn remove(&self, storage_id: &str) -> Result<(), InventoryError> {
         let kinds: Vec<ResourceKind> = ResourceKind::all().collect();
-        self.with(|connection| write::remove(connection, storage_id, &kinds))
+        self.remove_lists(storage_id, &kinds)
+    }
+
+    fn remove_lists(&self, storage_id: &str, kinds: &[ResourceKind]) -> Result<(), InventoryError> {
+        self.with(|connection| write::remove(connection, storage_id, kinds))?;
+        let cluster = self.cluster.as_ref();
+        cluster.map_or(Ok(()), |cluster| cluster.remove(storage_id, kinds))
+    }
+
+    /// Puts the list of a kind into the database, as it is in the file.
+    fn share(&self, storage_id: &str, kind: ResourceKind) -> Result<(), InventoryError> {
+        let Some(cluster) = &self.cluster else {
+            return Ok(());
+        };
+        let list = self.with(|connection| query::list(connection, storage_id, kind))?;
+        cluster.save(&list)
     }
 
     /// Removes everything of storages that are not among these.
@@ -192,45 +232,63 @@ impl ResourceStore {
         &self,
         mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, InventoryError> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut opened = match connection.take() {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = match file.connection.take() {
             Some(opened) => opened,
-            None => self.open()?,
+            None => self.open(&mut file)?,
         };
         let result = match work(&mut opened) {
             Err(error) if FailureKind::of(&error) == FailureKind::Damaged => {
                 drop(opened);
-                opened = self.rebuilt(&error)?;
+                opened = self.rebuilt(&error, &mut file)?;
                 work(&mut opened)
             }
             result => result,
         };
         // After an error, the next call opens the file again.
-        *connection = result.is_ok().then_some(opened);
+        file.connection = result.is_ok().then_some(opened);
         Ok(result?)
     }
 
-    fn open(&self) -> Result<Connection, InventoryError> {
+    fn open(&self, file: &mut ResourceFile) -> Result<Connection, InventoryError> {
         match RESOURCES.open(&self.path, |_| Ok(())) {
-            Ok((connection, ())) => Ok(connection),
-            Err(error @ DatabaseError::Version { .. }) => self.rebuilt(&error),
-            Err(error) if error.kind() == FailureKind::Damaged => self.rebuilt(&error),
+            Ok((connection, ())) => self.filled(connection, file),
+            Err(error @ DatabaseError::Version { .. }) => self.rebuilt(&error, file),
+            Err(error) if error.kind() == FailureKind::Damaged => self.rebuilt(&error, file),
             Err(error) => Err(unavailable(&error)),
         }
     }
 
+    /// Gives the file what the database has, unless it has that already.
+    fn filled(
+        &self,
+        mut connection: Connection,
+        file: &mut ResourceFile,
+    ) -> Result<Connection, InventoryError> {
+        if let Some(cluster) = &self.cluster
+            && !file.is_current
+        {
+            write::replace_all(&mut connection, &cluster.load()?)?;
+            file.is_current = true;
+        }
+        Ok(connection)
+    }
+
     /// An empty file in place of one that cannot be used. SQLite reports a read that failed as
     /// damage, so the disk is asked first.
-    fn rebuilt(&self, reason: &dyn std::fmt::Display) -> Result<Connection, InventoryError> {
+    fn rebuilt(
+        &self,
+        reason: &dyn std::fmt::Display,
+        file: &mut ResourceFile,
+    ) -> Result<Connection, InventoryError> {
         let checked = RESOURCES.check_disk(&self.path);
         let removed = checked.and_then(|()| RESOURCES.remove(&self.path));
         removed.map_err(|error| unavailable(&error))?;
         log::warn!(reason:%; "list of resources replaced by an empty one, it is filled again by the next syncs");
+        file.is_current = false;
         let opened = RESOURCES.open(&self.path, |_| Ok(()));
-        Ok(opened.map_err(|error| unavailable(&error))?.0)
+        let (connection, ()) = opened.map_err(|error| unavailable(&error))?;
+        self.filled(connection, file)
     }
 }
 

@@ -6,7 +6,10 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter, type
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{ListState, StoredResource};
+use super::{
+    ListState, StoredResource,
+    cluster_lists::{ListedResource, StoredList},
+};
 use crate::{
     collect::{FieldType, Relation, ResourceFields, ResourceKind},
     inventory::InventoryError,
@@ -192,6 +195,40 @@ pub(super) fn lists(connection: &Connection, storage_id: &str) -> rusqlite::Resu
     let mut lists: Vec<ListState> = rows.collect::<rusqlite::Result<_>>()?;
     lists.sort_by_key(|list| list.kind);
     Ok(lists)
+}
+
+/// The stored list of a kind.
+pub(super) fn list(
+    connection: &Connection,
+    storage_id: &str,
+    kind: ResourceKind,
+) -> rusqlite::Result<StoredList> {
+    let arguments = [kind.name(), storage_id];
+    let mut statement = connection.prepare(
+        "SELECT id, created_us, updated_us, fields FROM resources WHERE kind = ?1 AND storage_id = ?2
+            ORDER BY created_us, id",
+    )?;
+    let resources = statement.query_map(arguments, |row| {
+        Ok(ListedResource {
+            id: row.get(0)?,
+            created_us: row.get(1)?,
+            updated_us: row.get(2)?,
+            fields: fields(row, 3)?,
+        })
+    })?;
+    let state = connection.query_row(
+        "SELECT listed_us, error FROM lists WHERE kind = ?1 AND storage_id = ?2",
+        arguments,
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    );
+    let (listed_us, error) = state.optional()?.unwrap_or_default();
+    Ok(StoredList {
+        storage_id: storage_id.to_owned(),
+        kind: kind.name().to_owned(),
+        resources: resources.collect::<rusqlite::Result<_>>()?,
+        listed_us,
+        error,
+    })
 }
 
 /// Adds the values of the other kind to each resource.

@@ -3,7 +3,7 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
-use crate::collect::StorageResource;
+use crate::{collect::StorageResource, postgres::testing::TestLease};
 
 struct Fixture {
     store: ResourceStore,
@@ -298,4 +298,45 @@ fn a_resource_is_found_by_its_id_and_kind() {
     let list = volumes(&[("1", "a", 1)]);
     let StorageResource { native_id, .. } = &list.resources[0];
     assert_eq!(native_id, "1");
+}
+
+#[test]
+fn the_next_host_of_a_cluster_has_the_lists_in_place_of_those_in_its_file() {
+    let Some(lease) = TestLease::new() else {
+        return;
+    };
+    let host = |epoch| {
+        let Fixture { store, folder } = fixture();
+        let store = store.in_database(Arc::new(lease.owner(epoch).unwrap()));
+        Fixture { store, folder }
+    };
+    let former = host(1);
+    former.set("s", &[("1", "a", 5), ("2", "b", 7)]);
+    former.set("s", &[("1", "a", 6), ("2", "b", 7)]);
+    former.set("removed", &[("1", "x", 1)]);
+    former.store.remove("removed").unwrap();
+    let failed = "away \0";
+    let kind = ResourceKind::Ports;
+    former.store.set_error("s", kind, failed).unwrap();
+    // It was active before.
+    let Fixture { store, folder } = fixture();
+    store
+        .replace("old", ResourceKind::Volumes, &volumes(&[("1", "old", 1)]))
+        .unwrap();
+    drop(store);
+    let store = ResourceStore::new(folder.path()).in_database(Arc::new(lease.owner(2).unwrap()));
+    let next = Fixture { store, folder };
+    assert_eq!(next.select(&all()), former.select(&all()));
+    let errors = |host: &Fixture| host.store.lists("s").unwrap();
+    assert_eq!(errors(&next)[0], errors(&former)[0]);
+    assert_eq!(errors(&next)[1].error.as_deref(), Some("away \u{fffd}"));
+    assert!(next.store.lists("removed").unwrap().is_empty());
+    // A former owner changes none.
+    let list = volumes(&[("9", "late", 1)]);
+    let late = former.store.replace("s", ResourceKind::Volumes, &list);
+    assert!(
+        matches!(late, Err(InventoryError::Database { .. })),
+        "{late:?}"
+    );
+    assert_eq!(host(2).names(|_| ()), ["a", "b"]);
 }

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::cluster_lists::StoredList;
 use crate::collect::{ResourceKind, ResourceList};
 
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b1d_95ae_40f7_5c23_8d0e_f2b7_1a94_63cd);
@@ -29,7 +31,7 @@ pub(super) fn replace(
             let count = repeated.entry(&resource.native_id).or_default();
             let id = id(storage_id, kind, &resource.native_id, *count);
             *count += 1;
-            let fields = serde_json::Value::Object(resource.fields.clone()).to_string();
+            let fields = Value::Object(resource.fields.clone()).to_string();
             match before.remove(&id) {
                 None => {
                     insert.execute(params![id, kind.name(), storage_id, created_us, fields])?;
@@ -77,6 +79,43 @@ pub(super) fn remove(
         let mut delete = transaction.prepare(&text)?;
         for kind in kinds {
             delete.execute([kind.name(), storage_id])?;
+        }
+    }
+    transaction.commit()
+}
+
+/// Replaces everything.
+pub(super) fn replace_all(
+    connection: &mut Connection,
+    lists: &[StoredList],
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch("DELETE FROM resources; DELETE FROM lists;")?;
+    {
+        let mut insert =
+            transaction.prepare("INSERT INTO resources VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        for list in lists {
+            let StoredList {
+                storage_id,
+                kind,
+                resources,
+                listed_us,
+                error,
+            } = list;
+            for resource in resources {
+                insert.execute(params![
+                    resource.id,
+                    kind,
+                    storage_id,
+                    resource.created_us,
+                    resource.updated_us,
+                    Value::Object(resource.fields.clone()).to_string(),
+                ])?;
+            }
+            transaction.execute(
+                "INSERT INTO lists VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![storage_id, kind, resources.len(), listed_us, error],
+            )?;
         }
     }
     transaction.commit()

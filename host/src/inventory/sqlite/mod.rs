@@ -5,7 +5,6 @@ mod verify;
 
 use std::{
     collections::BTreeMap,
-    fmt::Display,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,17 +14,19 @@ use std::{
 };
 
 use rusqlite::{Connection, Row, ffi, params};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 pub(crate) use verify::SecretCheck;
 
 use super::{
     Access, AlertSource, Inventory, PerformanceSchedule, Registration,
-    error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError},
+    error::{
+        InventoryError, InventoryFault, InventoryOpenError, RekeyError, json_text, unavailable,
+    },
     key_place::KeyPlace,
     seal::Sealer,
+    sealed::{SealedAlertSource, SealedRegistration},
 };
 use crate::{
     clock::millis,
@@ -81,16 +82,17 @@ impl SqliteInventory {
                 Ok((read_storages(connection)?, read_alert_sources(connection)?))
             })
             .map_err(|error| open_error(&path, error))?;
+        let texts = rekey::texts(&connection).map_err(InventoryError::from)?;
         let store = SealedStore {
-            sealer: rekey::open_key(key, &connection)?,
+            sealer: key.open(&texts)?,
             connection,
         };
         // Detects a wrong key now, and not when a storage refuses its driver.
         for storage in stored {
-            store.unsealed(storage)?;
+            store.sealer.registration(storage)?;
         }
         for source in sources {
-            store.unsealed_source(source)?;
+            store.sealer.alert_source(source)?;
         }
         Ok(Self {
             files: OpenFiles::open(&path).map_err(|source| INVENTORY.unreadable(&path, source))?,
@@ -105,53 +107,17 @@ impl SqliteInventory {
     }
 }
 
-impl SealedStore {
-    fn sealed(&self, owner: &[u8], value: &impl Serialize) -> Result<Vec<u8>, InventoryError> {
-        let text = Zeroizing::new(serde_json::to_vec(value).map_err(unavailable)?);
-        self.sealer.seal(owner, &text).map_err(unavailable)
-    }
-
-    fn unseal<T: DeserializeOwned>(
-        &self,
-        id: Uuid,
-        owner: &[u8],
-        sealed: &[u8],
-    ) -> Result<T, InventoryError> {
-        let fault = || InventoryError::Sealed { id };
-        let text = self.sealer.unseal(owner, sealed).map_err(|_| fault())?;
-        serde_json::from_slice(&text).map_err(|_| fault())
-    }
-
-    fn unsealed(&self, stored: SealedRegistration) -> Result<Registration, InventoryError> {
-        let id = stored.registration.id;
-        Ok(Registration {
-            access: self.unseal(id, id.as_bytes(), &stored.access)?,
-            ..stored.registration
-        })
-    }
-
-    fn unsealed_source(&self, stored: SealedAlertSource) -> Result<AlertSource, InventoryError> {
-        let id = stored.storage_id;
-        Ok(AlertSource {
-            storage_id: id,
-            snmp: self.unseal(id, &source_owner(id), &stored.snmp)?,
-            created_us: stored.created_us,
-            updated_us: stored.updated_us,
-        })
-    }
-}
-
 impl Inventory for SqliteInventory {
     fn storages(&self) -> Result<Vec<Registration>, InventoryError> {
         let store = self.lock();
         let stored = read_storages(&store.connection)?.into_iter();
-        stored.map(|one| store.unsealed(one)).collect()
+        stored.map(|one| store.sealer.registration(one)).collect()
     }
 
     fn add(&self, storage: &Registration) -> Result<(), InventoryError> {
-        let info = text(&storage.info)?;
+        let info = json_text(&storage.info)?;
         let store = self.lock();
-        let sealed = store.sealed(storage.id.as_bytes(), &storage.access)?;
+        let sealed = store.sealer.seal_access(storage.id, &storage.access)?;
         store.connection.execute(
             "INSERT INTO storages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
@@ -166,7 +132,7 @@ impl Inventory for SqliteInventory {
                 storage.created_us,
                 storage.updated_us,
                 sealed,
-                text(&*storage.labels)?,
+                json_text(&*storage.labels)?,
             ],
         )?;
         Ok(())
@@ -199,7 +165,7 @@ impl Inventory for SqliteInventory {
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
         let store = self.lock();
-        let sealed = store.sealed(id.as_bytes(), access)?;
+        let sealed = store.sealer.seal_access(id, access)?;
         let changed = store.connection.execute(
             "UPDATE storages SET access = ?2, updated_us = ?3 WHERE id = ?1",
             params![id, sealed, updated_us],
@@ -213,7 +179,7 @@ impl Inventory for SqliteInventory {
         info: &StorageInfo,
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
-        let info = text(info)?;
+        let info = json_text(info)?;
         let changed = self.lock().connection.execute(
             "UPDATE storages SET info = ?2, updated_us = ?3 WHERE id = ?1",
             params![id, info, updated_us],
@@ -227,7 +193,7 @@ impl Inventory for SqliteInventory {
         labels: &StaticLabels,
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
-        let labels = text(labels)?;
+        let labels = json_text(labels)?;
         let changed = self.lock().connection.execute(
             "UPDATE storages SET labels = ?2, updated_us = ?3 WHERE id = ?1",
             params![id, labels, updated_us],
@@ -238,13 +204,13 @@ impl Inventory for SqliteInventory {
     fn alert_sources(&self) -> Result<Vec<AlertSource>, InventoryError> {
         let store = self.lock();
         let sources = read_alert_sources(&store.connection)?.into_iter();
-        sources.map(|one| store.unsealed_source(one)).collect()
+        sources.map(|one| store.sealer.alert_source(one)).collect()
     }
 
     fn set_alert_source(&self, source: &AlertSource) -> Result<(), InventoryError> {
         let id = source.storage_id;
         let store = self.lock();
-        let sealed = store.sealed(&source_owner(id), &source.snmp)?;
+        let sealed = store.sealer.seal_snmp(id, &source.snmp)?;
         store.connection.execute(
             "INSERT OR REPLACE INTO alert_sources VALUES (?1, ?2, ?3, ?4)",
             params![id, source.created_us, source.updated_us, sealed],
@@ -290,7 +256,9 @@ impl Inventory for SqliteInventory {
     }
 
     fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError> {
-        rekey::rekey(&mut self.lock(), &self.key, key_file)
+        let mut store = self.lock();
+        let seal_again = |sealer| rekey::seal_again(&mut store, sealer);
+        self.key.replace(key_file, seal_again)
     }
 
     fn fault(&self) -> Option<InventoryFault> {
@@ -300,26 +268,6 @@ impl Inventory for SqliteInventory {
         }
         Some(InventoryFault::Removed)
     }
-}
-
-/// A row of the table `storages`, with sealed access data.
-struct SealedRegistration {
-    registration: Registration,
-    access: Vec<u8>,
-}
-
-/// A row of the table `alert_sources`, with sealed credentials.
-struct SealedAlertSource {
-    storage_id: Uuid,
-    created_us: i64,
-    updated_us: Option<i64>,
-    snmp: Vec<u8>,
-}
-
-/// The owner of the sealed part of an alert source: not that of the access data, so that one
-/// cannot take the place of the other.
-fn source_owner(storage_id: Uuid) -> Vec<u8> {
-    [storage_id.as_bytes(), b"alert source".as_slice()].concat()
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<SealedRegistration> {
@@ -353,10 +301,6 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T>
         let text = rusqlite::types::Type::Text;
         rusqlite::Error::FromSqlConversionFailure(0, text, Box::new(error))
     })
-}
-
-fn text(value: &impl Serialize) -> Result<String, InventoryError> {
-    serde_json::to_string(value).map_err(unavailable)
 }
 
 /// The key is created after the tables, so where the key is, tables without content are damage
@@ -418,12 +362,6 @@ fn read_progress(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i
     let mut statement = connection.prepare("SELECT storage_id, until_ms FROM progress")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
-}
-
-fn unavailable(error: impl Display) -> InventoryError {
-    InventoryError::Unavailable {
-        reason: error.to_string(),
-    }
 }
 
 impl From<rusqlite::Error> for InventoryError {

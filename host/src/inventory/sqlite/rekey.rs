@@ -1,154 +1,73 @@
-//! Seals all secrets with another key.
-//!
-//! Promises: after a crash at any point, one of the keys opens all secrets, and the next start
-//! finds it. A key of the state folder is written under another name first. Then one transaction
-//! seals everything again, and then the key gets its name.
-
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+//! Seals all secrets of the file with another key.
 
 use rusqlite::{Connection, params};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::{
     super::{
-        error::{InventoryError, RekeyError},
-        key_place::KeyPlace,
+        error::RekeyError,
         seal::Sealer,
+        sealed::{SealedText, SecretKind},
     },
-    SealedStore, source_owner, unavailable,
+    SealedStore,
 };
-use crate::{inventory::InventoryOpenError, platform::rename_durable};
 
 /// A column with sealed texts.
 struct SealedColumn {
+    kind: SecretKind,
     select: &'static str,
     update: &'static str,
-    /// The owner of the text of a row.
-    owner: fn(Uuid) -> Vec<u8>,
 }
 
 const COLUMNS: [SealedColumn; 2] = [
     SealedColumn {
+        kind: SecretKind::Access,
         select: "SELECT id, access FROM storages",
         update: "UPDATE storages SET access = ?2 WHERE id = ?1",
-        owner: |id| id.as_bytes().to_vec(),
     },
     SealedColumn {
+        kind: SecretKind::Snmp,
         select: "SELECT storage_id, snmp FROM alert_sources",
         update: "UPDATE alert_sources SET snmp = ?2 WHERE storage_id = ?1",
-        owner: source_owner,
     },
 ];
 
-/// A sealed text.
-pub(super) struct SealedText {
-    column: &'static SealedColumn,
-    id: Uuid,
-    text: Vec<u8>,
-}
-
-/// Opens the key, also after a crash while it was replaced. Creates a missing one in the state
-/// folder, unless secrets exist that need the old one.
-pub(super) fn open_key(
-    place: &KeyPlace,
-    connection: &Connection,
-) -> Result<Sealer, InventoryOpenError> {
-    let texts = texts(connection).map_err(InventoryError::from)?;
-    let path = match place {
-        KeyPlace::File(path) => return Sealer::read(path),
-        KeyPlace::Credential(path) => return Sealer::read_credential(path),
-        KeyPlace::State(path) => path,
-    };
-    let next = next(path);
-    let failed = |error| InventoryOpenError::Key {
-        path: next.clone(),
-        error,
-    };
-    if next.exists() {
-        let opens = |sealer: &Sealer| texts.iter().all(|one| one.unseal(sealer).is_ok());
-        let is_needed = !Sealer::read(path).is_ok_and(|sealer| opens(&sealer));
-        if is_needed && opens(&Sealer::read(&next)?) {
-            put_in_place(&next, path).map_err(failed)?;
-            log::info!("the key of the inventory was replaced, which the host had not finished");
-        } else if !is_needed {
-            fs::remove_file(&next).map_err(failed)?;
-        }
-    }
-    Sealer::open(path, !texts.is_empty())
-}
-
-/// Returns the number of texts that were sealed again.
-pub(super) fn rekey(
-    store: &mut SealedStore,
-    place: &KeyPlace,
-    key_file: Option<&Path>,
-) -> Result<usize, RekeyError> {
-    match (place, key_file) {
-        (KeyPlace::State(path), None) => {
-            let next = next(path);
-            let failed = |error| InventoryOpenError::Key {
-                path: next.clone(),
-                error,
-            };
-            let texts = seal_again(store, Sealer::create(&next).map_err(failed)?)?;
-            put_in_place(&next, path).map_err(failed)?;
-            Ok(texts)
-        }
-        (KeyPlace::File(path) | KeyPlace::Credential(path), None) => {
-            Err(RekeyError::KeyRequired { path: path.clone() })
-        }
-        (place, Some(file)) => {
-            let texts = seal_again(store, Sealer::read(file)?)?;
-            if let KeyPlace::State(path) = place
-                && let Err(error) = fs::remove_file(path)
-            {
-                log::warn!(key:% = path.display(); "cannot remove the old key of the inventory: {error}");
-            }
-            Ok(texts)
-        }
-    }
-}
-
-fn seal_again(store: &mut SealedStore, sealer: Sealer) -> Result<usize, RekeyError> {
-    let texts = texts(&store.connection)?;
+/// Returns the number of texts.
+pub(super) fn seal_again(store: &mut SealedStore, sealer: Sealer) -> Result<usize, RekeyError> {
     let transaction = store.connection.transaction()?;
-    for one in &texts {
-        let plain = one.unseal(&store.sealer)?;
-        let owner = (one.column.owner)(one.id);
-        let sealed = sealer.seal(&owner, &plain).map_err(unavailable)?;
-        transaction.execute(one.column.update, params![one.id, sealed])?;
+    let mut texts = 0;
+    for column in &COLUMNS {
+        for one in column.texts(&transaction)? {
+            let sealed = one.seal_again(&store.sealer, &sealer)?;
+            transaction.execute(column.update, params![sealed.id, sealed.text])?;
+            texts += 1;
+        }
     }
     transaction.commit()?;
     store.sealer = sealer;
     forget_old(&store.connection);
-    Ok(texts.len())
+    Ok(texts)
 }
 
 pub(super) fn texts(connection: &Connection) -> rusqlite::Result<Vec<SealedText>> {
     let mut texts = Vec::new();
     for column in &COLUMNS {
-        let mut statement = connection.prepare(column.select)?;
-        let rows = statement.query_map([], |row| {
-            Ok(SealedText {
-                column,
-                id: row.get(0)?,
-                text: row.get(1)?,
-            })
-        })?;
-        texts.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+        texts.extend(column.texts(connection)?);
     }
     Ok(texts)
 }
 
-impl SealedText {
-    pub(super) fn unseal(&self, sealer: &Sealer) -> Result<Zeroizing<Vec<u8>>, InventoryError> {
-        let id = self.id;
-        let plain = sealer.unseal(&(self.column.owner)(id), &self.text);
-        plain.map_err(|_| InventoryError::Sealed { id })
+impl SealedColumn {
+    fn texts(&self, connection: &Connection) -> rusqlite::Result<Vec<SealedText>> {
+        let mut statement = connection.prepare(self.select)?;
+        let rows = statement.query_map([], |row| {
+            Ok(SealedText {
+                kind: self.kind,
+                id: row.get::<_, Uuid>(0)?,
+                text: row.get(1)?,
+            })
+        })?;
+        rows.collect()
     }
 }
 
@@ -162,23 +81,18 @@ fn forget_old(connection: &Connection) {
     }
 }
 
-fn next(path: &Path) -> PathBuf {
-    path.with_extension("key.next")
-}
-
-fn put_in_place(next: &Path, path: &Path) -> io::Result<()> {
-    rename_durable(next, path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
 
     use super::super::SqliteInventory;
     use super::*;
     use crate::inventory::{
-        Inventory,
+        Inventory, InventoryOpenError,
         conformance::{alert_source, registration},
+        key_place::{KeyPlace, next},
     };
 
     fn state(folder: &TempDir) -> KeyPlace {

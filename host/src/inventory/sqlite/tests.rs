@@ -1,13 +1,15 @@
 use super::*;
 use crate::inventory::{
     InventoryFault,
-    conformance::{SECRET, alert_source, inventory_conformance, registration},
+    conformance::{OpenInventory, SECRET, alert_source, inventory_conformance, registration},
 };
 
-inventory_conformance!(|| {
+fn new_inventory() -> OpenInventory {
     let folder = tempfile::tempdir().unwrap();
     Box::new(move || Box::new(open(&folder).unwrap()))
-});
+}
+
+inventory_conformance!(new_inventory, true);
 
 fn open(folder: &tempfile::TempDir) -> Result<SqliteInventory, InventoryOpenError> {
     let key = KeyPlace::State(folder.path().join("inventory.key"));
