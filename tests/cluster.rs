@@ -1,12 +1,15 @@
-//! Two hosts with one state folder and a real PostgreSQL: one is active, the other takes over.
+//! Two hosts with one state folder, or with Kafka and a folder each, and a real PostgreSQL: one is active, the other takes over.
 //!
 //! Each batch has one series with a name of its own, so that the file of `PerformanceExporterFile` shows which
 //! batches arrived.
 
 use std::{
     collections::BTreeSet,
-    fs::{copy, create_dir, read, read_to_string, remove_file},
-    os::unix::process::ExitStatusExt,
+    fs::{
+        Permissions, copy, create_dir, read, read_to_string, remove_file, set_permissions, write,
+    },
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
+    path::Path,
     sync::{
         Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -102,19 +105,26 @@ impl Pair {
         pair
     }
 
-    /// Puts the journals on Kafka.
+    /// Puts the journals on Kafka and the rest of the state into the database. Each host has a state folder of its own, and a copy of
+    /// the key.
     fn on_kafka(self, servers: &str, replicas: usize) -> Self {
-        let table = format!(
-            "\n[cluster.kafka]\nbootstrap_servers = \"{servers}\"\nreplicas = {replicas}\ntls = false\n"
-        );
-        let with_table = |setup: Setup| {
+        let pair = self.with_folder_of_b();
+        let with_tables = |setup: Setup| {
+            let key = setup.path("key");
+            let mode = Permissions::from_mode(0o600);
+            let written = write(&key, [7; 32]).and_then(|()| set_permissions(&key, mode));
+            assert!(written.is_ok(), "{written:?}");
             let config = read_to_string(setup.path("delfin.conf")).unwrap_or_default();
-            setup.with_whole_config(&(config + &table))
+            let tables = format!(
+                "\n[cluster.kafka]\nbootstrap_servers = \"{servers}\"\nreplicas = {replicas}\ntls = false\n[inventory]\nkey_file = \"{}\"\n",
+                key.display()
+            );
+            setup.with_whole_config(&(config + &tables))
         };
         Self {
-            a: with_table(self.a),
-            b: with_table(self.b),
-            ..self
+            a: with_tables(pair.a),
+            b: with_tables(pair.b),
+            ..pair
         }
     }
 
@@ -175,6 +185,33 @@ impl Pair {
             "delfin_host_exporter_unaccounted_items",
         );
         assert!(unaccounted == 0.0, "{unaccounted}");
+    }
+
+    fn assert_a_host_with_its_state_in_a_folder_stays_standby(&self) {
+        let config = read_to_string(self.a.path("delfin.conf")).unwrap_or_default();
+        let (without, _) = config.split_once("\n[cluster.kafka]").unwrap_or_default();
+        self.a.write("delfin.conf", without);
+        let a = self.a.start();
+        a.wait_for_log(
+            "the state of the cluster is in the database, and this member has it in a folder",
+        );
+        a.kill();
+        self.a.write("delfin.conf", &config);
+    }
+
+    /// `id` is that of a registered storage.
+    fn assert_a_change_without_the_database_is_refused_as_a_whole(&mut self, id: &str) {
+        let _a = self.a.start();
+        self.database.kill();
+        let refused = self.b.run(&["storages", "remove", id]).expect_exit(1);
+        let refused = refused.stderr;
+        let named = format!("`127.0.0.1:{}`: ", self.database.port());
+        assert!(refused.contains(&named), "{refused}");
+        self.database.restart();
+        wait_for("the storage at the active host", || {
+            let shows = |setup: &Setup| setup.run(&["storages", "list"]).stdout.contains(id);
+            (shows(&self.a) || shows(&self.b)).then_some(())
+        });
     }
 }
 
@@ -465,8 +502,7 @@ fn a_journal_on_kafka_is_taken_over_and_a_host_that_wakes_up_adds_nothing_to_it(
     wait_until_active(&a);
     pair.ingest(&a);
     a.signal(Signal::STOP);
-    // Nothing ends `a`.
-    pair = pair.with_copied_folder_of_b();
+    // Nothing ends `a`, whose folder is another one.
     let b = pair.b.start();
     wait_until_active(&b);
     wake_after_lease(a);
@@ -507,7 +543,7 @@ fn check_reports_what_keeps_journals_from_kafka(pair: &Pair, broker: &KafkaBroke
     assert!(made.is_ok(), "{made:?}");
     pair.a.write("state/performance.db", "");
     let checked = check(3);
-    let reason = format!("journal file `{}` is left over", left_over.display());
+    let reason = format!("`{}` is left over", left_over.display());
     assert!(checked.contains(&reason), "{checked}");
     let removed = remove_file(left_over);
     assert!(removed.is_ok(), "{removed:?}");
@@ -726,6 +762,138 @@ fn nothing_is_lost_when_brokers_hosts_and_the_database_are_killed_in_turn() {
         deliveries.len(),
         deliveries.len() - pair.arrived().len()
     );
+}
+
+/// A storage whose driver knows the past, so that no window need be missed.
+fn storage() -> Value {
+    json!({
+        "vendor": "fake_storage",
+        "model": "fake_driver",
+        "rest": {"host": "192.0.2.7", "port": 1, "username": "admin", "password": "correct-horse"},
+        "extra_attributes": {
+            "storage_pools": "0", "volumes": "1", "disks": "0", "is_historic": "true"
+        }
+    })
+}
+
+fn alert(category: &str) -> Value {
+    json!([{
+        "storage_id": "s1", "alert_id": "1", "alert_name": "fan", "category": category, "severity": "Major",
+        "sequence_number": "7", "occur_time": 1_700_000_000_000_i64,
+    }])
+}
+
+/// What a command prints that uses the socket of the host, which needs no token.
+fn ask(setup: &Setup, args: &[&str]) -> String {
+    setup.run(args).expect_exit(0).stdout
+}
+
+/// What the API answers a client that shows a token.
+fn authorized(host: &Host, token: &str, path: &str) -> Value {
+    let request = ureq::get(format!("{}{path}", host.url()))
+        .header("Authorization", format!("Bearer {token}"));
+    let answer = request
+        .call()
+        .and_then(|mut answer| answer.body_mut().read_to_string());
+    answer
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_pair_without_a_shared_folder_loses_nothing_when_the_active_host_is_killed() {
+    let (Some(broker), Some(pair)) = (KafkaBroker::start(), Pair::new(SHORT)) else {
+        return;
+    };
+    let mut pair = pair.on_kafka(&broker.servers(), 1);
+    let (a, b) = pair.start();
+    let (status, answer) = a.send("POST", "/v1/storages", Some(&storage()));
+    assert_eq!(status, 201, "{answer}");
+    let id = answer["id"].as_str().unwrap_or_default().to_owned();
+    let set_polling = |is_on: bool| {
+        let polling = json!({"array_polling": {
+            "perf_collection": is_on, "interval": 1, "is_historic": true
+        }});
+        let path = format!("/v1/storages/{id}/metrics-config");
+        assert_eq!(a.send("PUT", &path, Some(&polling)).0, 200);
+    };
+    set_polling(true);
+    assert_eq!(a.ingest("alerts", &alert("Fault")).0, 202);
+    let has = |setup: &Setup, args: &[&str], text: &str| {
+        let shows = || ask(setup, args).contains(text).then_some(());
+        a.wait_for(text, shows);
+    };
+    has(&pair.a, &["alerts", "list"], "fan");
+    has(
+        &pair.a,
+        &["storages", "resources", &id, "--kind", "volumes"],
+        "volume_0",
+    );
+    // The progress is written now and then. Without it, the next host would begin with the present.
+    let progress = format!("SELECT count(*) FROM delfin_progress WHERE storage_id = '{id}'");
+    a.wait_for("the progress in the database", || {
+        (pair.database.execute(&progress).trim() == "1").then_some(())
+    });
+    // Nothing is collected from now on: what the next host knows of the progress, it has read.
+    set_polling(false);
+    let paused = ask(&pair.a, &["exporters", "pause", "PerformanceExporterFile"]);
+    assert!(paused.contains("PerformanceExporterFile"), "{paused}");
+    let token = ask(&pair.a, &["tokens", "add", "ops", "--scope", "admin"]);
+    for host in [&a, &b] {
+        host.wait_for("a host that asks for a token", || {
+            (host.get("/v1/members").0 == 401).then_some(())
+        });
+    }
+
+    a.kill();
+    wait_until_active(&b);
+    assert_eq!(b.get("/v1/storages").0, 401);
+    let collection = authorized(&b, token.trim(), "/v1/collection");
+    let storage = &collection["storages"][0];
+    assert_eq!(storage["id"], id, "{collection}");
+    assert!(storage["window_age_seconds"].is_number(), "{collection}");
+    assert!(ask(&pair.b, &["alerts", "list"]).contains("fan"));
+    let resources = ask(
+        &pair.b,
+        &["storages", "resources", &id, "--kind", "volumes"],
+    );
+    assert!(resources.contains("volume_0"), "{resources}");
+    let exporters = ask(&pair.b, &["exporters"]);
+    assert!(exporters.contains("paused"), "{exporters}");
+    ask(&pair.b, &["exporters", "resume", "PerformanceExporterFile"]);
+    pair.b
+        .write("recovery.json", &alert("Recovery").to_string());
+    ask(
+        &pair.b,
+        &["push", "alerts", &a_path(&pair.b, "recovery.json")],
+    );
+    b.wait_for("no active alert", || {
+        (!ask(&pair.b, &["alerts", "list"]).contains("fan")).then_some(())
+    });
+    b.wait_for("everything delivered", || {
+        let exporter = &authorized(&b, token.trim(), "/v1/exporters")["exporters"][0];
+        (exporter["delivered"].as_u64() > Some(0) && exporter["pending"] == 0).then_some(())
+    });
+
+    // Nothing that the other host needs is in a folder.
+    for file in [
+        "inventory.db",
+        "alerts-active.db",
+        "tokens.json",
+        "cluster.id",
+        "paused",
+    ] {
+        for setup in [&pair.a, &pair.b] {
+            assert!(!Path::exists(&setup.path("state").join(file)), "{file}");
+        }
+    }
+    let noted = pair.b.run(&["state", "verify"]).expect_exit(0);
+    let database = format!("the cluster (127.0.0.1:{})", pair.database.port());
+    assert!(noted.stderr.contains(&database), "{noted:?}");
+
+    pair.assert_a_host_with_its_state_in_a_folder_stays_standby();
+    pair.assert_a_change_without_the_database_is_refused_as_a_whole(&id);
 }
 
 #[test]

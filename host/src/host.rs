@@ -5,20 +5,20 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use delfin_plugin_api::Kind;
+use delfin_plugin_api::{Failure, Kind};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     access::{TlsFileError, TlsStore, TokenFileError, TokenStore},
-    alert::{self, ActiveAlerts},
+    alert::{self, ActiveAlerts, AlertTableError, Follower},
     api::{self, ApiListener, ApiParts, ApiState, ListenError},
     audit::AuditLog,
     batch_journal::{BatchJournal, BatchJournals},
     cluster::ClusterMember,
-    collect::{CollectedBatch, Destination, DestinationError, DriverRegistry, UnknownDriver},
+    collect::{CollectedBatch, Destination, DestinationError, UnknownDriver},
     config::{Config, Loaded},
     delivery::ExporterHandle,
-    exporters::{self, ExporterSet, ExporterStarter, Reloader},
+    exporters::{self, ExporterSet, ExporterStarter, PauseMarks, Reloader},
     history::History,
     inventory::InventoryPlace,
     journal::{self, Journal, JournalLimits, Journals, OpenError},
@@ -51,7 +51,7 @@ pub enum StartError {
     #[error(transparent)]
     Exporters(#[from] exporters::ExporterStartError),
     #[error(transparent)]
-    Alerts(#[from] alert::AlertTableError),
+    Alerts(#[from] AlertTableError),
     #[error(transparent)]
     Storages(#[from] UnknownDriver),
     #[error(transparent)]
@@ -62,6 +62,10 @@ pub enum StartError {
     Syslog(#[from] SyslogStartError),
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
+    #[error("`cluster`: {0}")]
+    Cluster(Failure),
+    #[error("cannot take the state of the cluster: {0}")]
+    ClusterState(String),
 }
 
 pub struct Host {
@@ -99,16 +103,16 @@ impl Host {
         let (backends, listeners, cluster) = open_state(&config, active).await?;
         let tls = config.api.tls.clone().map(TlsStore::open).transpose()?;
         let tls = tls.map(Arc::new);
-        let tokens = Arc::new(TokenStore::open(&config.state_dir)?);
+        let tokens = config.tokens().map_err(StartError::Cluster)?;
+        let tokens = Arc::new(TokenStore::open(tokens).await?);
         let memory = MemoryBudget::new(config.memory.max);
         let journals = batch_journals(&memory, &backends);
-        let (alerts, follower) =
-            alert::open(&config.state_dir, &config.alerts, &journals.alerts).await?;
+        let (alerts, follower) = open_alerts(&config, &backends, &journals).await?;
         let phase = watch::Sender::new(Phase::Running);
         let follower = tokio::spawn(follower.run(phase.subscribe()));
         let exporters = ExporterSet::default();
-        let starter =
-            ExporterStarter::new(&config, exporters.clone(), journals.clone(), alerts.clone());
+        let marks = pause_marks(&config, &backends)?;
+        let starter = ExporterStarter::new(&config, &exporters, &journals, &alerts, marks);
         let mappings = InputMappingSets::new(tokio::task::block_in_place(|| {
             InputMappings::load(&config)
         })?);
@@ -118,7 +122,8 @@ impl Host {
         let reopening = tokio::spawn(reloader.clone().reopen_libraries());
         let history = History::default();
         tokio::spawn(history.clone().run(exporters.clone(), journals.clone()));
-        let storages = start_storages(&config, &journals, reloader.drivers().registry(), &alerts)?;
+        let place = inventory_place(&config, &backends);
+        let storages = start_storages(&config, place, &journals, &reloader, &alerts)?;
         let removed = storages::end_alerts_of_removed(
             Arc::downgrade(&storages),
             alerts.clone(),
@@ -289,6 +294,34 @@ async fn open_state(
     Ok((backends, listeners, cluster))
 }
 
+async fn open_alerts(
+    config: &Config,
+    backends: &Journals,
+    journals: &BatchJournals,
+) -> Result<(ActiveAlerts, Follower), AlertTableError> {
+    let database = backends.database.clone();
+    alert::open(
+        &config.state_dir,
+        database,
+        &config.alerts,
+        &journals.alerts,
+    )
+    .await
+}
+
+fn pause_marks(config: &Config, backends: &Journals) -> Result<PauseMarks, StartError> {
+    let Some(database) = backends.database.clone() else {
+        return Ok(PauseMarks::in_folder(&config.state_dir));
+    };
+    let marks = tokio::task::block_in_place(|| PauseMarks::in_database(database));
+    marks.map_err(StartError::ClusterState)
+}
+
+fn inventory_place(config: &Config, backends: &Journals) -> InventoryPlace {
+    let key_file = config.inventory.key_file.as_deref();
+    InventoryPlace::new(&config.state_dir, key_file).in_database(backends.database.clone())
+}
+
 /// Serves the metrics on an address of their own, and pushes them, if the configuration says so.
 /// Both go on until the host has delivered what it can.
 fn start_metrics(
@@ -337,8 +370,9 @@ async fn start_traps(
 
 fn start_storages(
     config: &Config,
+    place: InventoryPlace,
     journals: &BatchJournals,
-    registry: &DriverRegistry,
+    reloader: &Reloader,
     alerts: &ActiveAlerts,
 ) -> Result<Arc<Storages>, StartError> {
     tokio::task::block_in_place(|| {
@@ -346,8 +380,8 @@ fn start_storages(
         let destination = |progress| CollectionDestination { journals, progress };
         let parts = StorageParts {
             declared: &config.storages,
-            place: InventoryPlace::new(&config.state_dir, config.inventory.key_file.as_deref()),
-            registry: registry.clone(),
+            place,
+            registry: reloader.drivers().registry().clone(),
             collection: &config.collection,
             alerts: alerts.clone(),
         };

@@ -1,6 +1,6 @@
 //! A standby: a host of a cluster that waits until it may become active.
 //!
-//! Promises: it changes nothing in the state folder, except that the first host of a cluster gives the folder an id. It reads the
+//! Promises: it changes nothing in the state, except that the first host of a cluster gives a shared state folder an id. It reads the
 //! tokens and this id, opens the other files only to check that it can read them, and starts no plugin. It answers every request of
 //! the API.
 
@@ -57,6 +57,8 @@ pub enum StandbyError {
     Opening(#[source] tokio::task::JoinError),
     #[error("`cluster`: {0}")]
     Cluster(Failure),
+    #[error("cannot take the state of the cluster: {0}")]
+    ClusterState(String),
     #[error("cannot create a temporary folder")]
     Temporary(#[source] io::Error),
     #[error("cannot tell where the API listens")]
@@ -115,7 +117,8 @@ impl Standby {
     ) -> Result<Self, StandbyError> {
         let listeners = Listeners::bind(config).await?;
         let tls = config.api.tls.clone().map(TlsStore::open).transpose()?;
-        let tokens = Arc::new(TokenStore::open(&config.state_dir)?);
+        let tokens = config.tokens().map_err(JoinError::Config)?;
+        let tokens = Arc::new(TokenStore::open(tokens).await?);
         let address = match &cluster.address {
             Some(address) => address.clone(),
             None => {

@@ -10,11 +10,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::{scope::AccessScope, token};
+use super::scope::AccessScope;
 use crate::{
-    clock,
     platform::{
         FileReaders, OpenRestricted, create_folders, give_to_owner_of, is_administrator,
         rename_durable,
@@ -52,6 +50,11 @@ pub enum TokenFileError {
         path.display()
     )]
     Damaged { path: PathBuf, reason: String },
+    /// The tokens are in the database of a cluster. The reason names it, with the remedy.
+    #[error("cannot use the tokens of the cluster: {reason}")]
+    Database { reason: String },
+    #[error("the system has no random numbers for a token")]
+    Random(#[source] io::Error),
     #[error("token `{name}` exists already (revoke it, or choose another name)")]
     Exists { name: String },
     #[error("token `{name}` does not exist (`delfin-host tokens list` shows the names)")]
@@ -102,41 +105,18 @@ impl TokenFile {
         Ok(Some(content.tokens))
     }
 
-    /// Adds a token. Returns its text, which nothing else keeps.
-    ///
-    /// # Errors
-    ///
-    /// The name exists, or the file cannot be changed.
-    pub fn add(
-        &self,
-        name: &str,
-        scopes: &[AccessScope],
-    ) -> Result<Zeroizing<String>, TokenFileError> {
-        let text = token::generate().map_err(|error| self.failed(error))?;
+    pub(super) fn add(&self, token: TokenEntry) -> Result<(), TokenFileError> {
         self.change(|tokens| {
-            if tokens.iter().any(|token| token.name == name) {
-                return Err(TokenFileError::Exists {
-                    name: name.to_owned(),
-                });
+            if tokens.iter().any(|other| other.name == token.name) {
+                return Err(TokenFileError::Exists { name: token.name });
             }
-            tokens.push(TokenEntry {
-                name: name.to_owned(),
-                scopes: scopes.to_vec(),
-                created_ms: clock::now_ms(),
-                sha256: token::hash(&text),
-            });
+            tokens.push(token);
             Ok(())
-        })?;
-        Ok(text)
+        })
     }
 
-    /// Removes a token. The file stays when no token is left, so that the API does not become
-    /// open.
-    ///
-    /// # Errors
-    ///
-    /// The name does not exist, or the file cannot be changed.
-    pub fn revoke(&self, name: &str) -> Result<(), TokenFileError> {
+    /// The file stays when no token is left, so that the API does not become open.
+    pub(super) fn revoke(&self, name: &str) -> Result<(), TokenFileError> {
         self.change(|tokens| {
             let index = tokens.iter().position(|token| token.name == name);
             let index = index.ok_or_else(|| TokenFileError::Missing {
@@ -212,19 +192,24 @@ mod tests {
     use std::{fs, os::unix::fs::MetadataExt, thread};
 
     use super::*;
+    use crate::access::{TokenPlace, token};
+
+    fn add(file: &TokenFile, name: &str) -> Result<zeroize::Zeroizing<String>, TokenFileError> {
+        TokenPlace::File(file.clone()).add(name, &[AccessScope::Read])
+    }
 
     #[test]
     fn a_token_is_stored_as_its_hash_in_a_file_of_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::new(&folder.path().join("state"));
         assert_eq!(file.read().unwrap(), None);
-        let text = file.add("grafana", &[AccessScope::Read]).unwrap();
+        let text = add(&file, "grafana").unwrap();
         let stored = fs::read_to_string(file.path()).unwrap();
         assert!(!stored.contains(text.as_str()), "{stored}");
         assert!(stored.contains(&token::hash(&text)), "{stored}");
         assert_eq!(file.path().metadata().unwrap().mode() & 0o777, 0o600);
 
-        let error = file.add("grafana", &[AccessScope::Admin]).unwrap_err();
+        let error = add(&file, "grafana").unwrap_err();
         assert!(matches!(error, TokenFileError::Exists { .. }), "{error}");
         file.revoke("grafana").unwrap();
         assert_eq!(file.read().unwrap(), Some(Vec::new()));
@@ -239,7 +224,7 @@ mod tests {
         thread::scope(|scope| {
             for number in 0..8 {
                 let file = &file;
-                scope.spawn(move || file.add(&number.to_string(), &[AccessScope::Read]).unwrap());
+                scope.spawn(move || add(file, &number.to_string()).unwrap());
             }
         });
         assert_eq!(file.read().unwrap().unwrap().len(), 8);
@@ -250,7 +235,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::new(folder.path());
         fs::write(file.path(), "{").unwrap();
-        let error = file.add("a", &[AccessScope::Read]).unwrap_err();
+        let error = add(&file, "a").unwrap_err();
         assert!(matches!(error, TokenFileError::Damaged { .. }), "{error}");
         fs::write(file.path(), r#"{"version":2,"tokens":[]}"#).unwrap();
         let error = file.read().unwrap_err().to_string();

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     ActiveAlerts,
-    store::{AlertStore, AlertStoreError, SqliteAlertStore, next_record},
+    store::{AlertStoreError, SharedAlertStore, StoredTable, next_record},
     table::{AlertRecord, AlertTable},
     tracked::recoveries_of,
 };
@@ -68,7 +68,7 @@ pub enum AlertTableError {
 pub struct Follower {
     reader: JournalReader,
     alerts: ActiveAlerts,
-    store: Arc<Mutex<dyn AlertStore>>,
+    store: SharedAlertStore,
     limits: AlertsConfig,
     /// The next record to read.
     next: Seq,
@@ -101,11 +101,11 @@ pub(super) struct Shutdown;
 
 impl Follower {
     pub(super) async fn open(
-        state_dir: &Path,
+        store: SharedAlertStore,
+        stored: StoredTable,
         limits: &AlertsConfig,
         journal: &Arc<BatchJournal>,
     ) -> Result<(ActiveAlerts, Self), AlertTableError> {
-        let (store, stored) = SqliteAlertStore::open(state_dir).map_err(AlertStoreError::from)?;
         let mut reader = JournalReader::new(journal, CURSOR, StartFrom::Earliest, ReadForm::Rows);
         let cursor = reader.reopen().await?;
         let head = *journal.backend().head().borrow();
@@ -118,7 +118,7 @@ impl Follower {
         let follower = Self {
             reader,
             alerts: alerts.clone(),
-            store: Arc::new(Mutex::new(store)),
+            store,
             limits: limits.clone(),
             next: apply_from.min(cursor.next.seq),
             apply_from,

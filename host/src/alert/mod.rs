@@ -32,7 +32,10 @@ pub use identity::AlertIdentity;
 pub(crate) use store::ACTIVE_ALERTS;
 pub use tracked::{RECEIVED_BY, TRAP_OID, TrackedAlert};
 
-use crate::{batch::Seq, batch_journal::BatchJournal, clock::HostClock, config::AlertsConfig};
+use crate::{
+    batch::Seq, batch_journal::BatchJournal, clock::HostClock, config::AlertsConfig,
+    postgres::FencedDatabase,
+};
 use table::AlertTable;
 
 /// The table for readers. Cheap to clone.
@@ -50,17 +53,20 @@ pub struct AlertStats {
     pub dropped: u64,
 }
 
-/// Opens the table in a folder, and the follower that updates it from the journal.
+/// Opens the table in a folder, or in the database of a cluster if there is one, and the follower that updates it from the
+/// journal. Blocks while the table is read.
 ///
 /// # Errors
 ///
-/// The table's file cannot be used, or the journal cannot open a cursor.
+/// The table cannot be read, or the journal cannot open a cursor.
 pub async fn open(
     state_dir: &Path,
+    database: Option<Arc<FencedDatabase>>,
     limits: &AlertsConfig,
     journal: &Arc<BatchJournal>,
 ) -> Result<(ActiveAlerts, Follower), AlertTableError> {
-    Follower::open(state_dir, limits, journal).await
+    let (store, stored) = store::open(state_dir, database)?;
+    Follower::open(store, stored, limits, journal).await
 }
 
 impl ActiveAlerts {

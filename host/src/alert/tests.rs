@@ -165,7 +165,7 @@ fn open(
     journal: &Arc<BatchJournal>,
 ) -> (ActiveAlerts, Follower) {
     runtime
-        .block_on(super::open(folder, &limits(max_active), journal))
+        .block_on(super::open(folder, None, &limits(max_active), journal))
         .unwrap()
 }
 
@@ -390,7 +390,7 @@ fn a_table_of_a_newer_host_is_refused_in_one_line() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 9).unwrap();
     let limits = limits(MANY);
-    let opened = super::open(host.folder.path(), &limits, &host.journal);
+    let opened = super::open(host.folder.path(), None, &limits, &host.journal);
     let error = host.runtime.block_on(opened).unwrap_err().to_string();
     assert!(
         error.contains("has schema version 9, this host needs 2"),
@@ -524,7 +524,7 @@ fn an_ingested_alert_ends_at_its_maximum_age_and_a_collected_one_does_not() {
         ingested_max_age: Some(Duration::from_mins(10)),
         ..AlertsConfig::default()
     };
-    let opened = super::open(host.folder.path(), &limits, &host.journal);
+    let opened = super::open(host.folder.path(), None, &limits, &host.journal);
     (host.alerts, host.follower) = host.runtime.block_on(opened).unwrap();
     host.ingest(&[fault("s", "fan")]);
     host.sync("t", &["disk"]);

@@ -14,7 +14,7 @@ use super::{
     },
     state::ApiState,
 };
-use crate::exporters::{Forgotten, OperateError, Reloader};
+use crate::exporters::{Forgotten, MarkError, OperateError, Reloader};
 
 /// The name of an exporter.
 #[derive(Debug, Serialize, ToSchema)]
@@ -185,9 +185,12 @@ impl From<OperateError> for ApiError {
             OperateError::Removed { name } => Self::ExporterIsRemoved { name },
             OperateError::Name { reason } => Self::invalid(reason),
             OperateError::Occupied { reason } => Self::CursorIsOccupied { reason },
-            OperateError::Mark(error) => Self::Internal {
+            OperateError::Mark(MarkError::File(error)) => Self::Internal {
                 log: format!("cannot store the pause of an exporter: {error}"),
             },
+            OperateError::Mark(MarkError::Database { reason }) => {
+                Self::DatabaseUnavailable { reason }
+            }
             OperateError::Cursor(error) => error.into(),
             OperateError::Read(error) => error.into(),
         }

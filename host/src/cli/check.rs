@@ -27,6 +27,7 @@ use crate::{
     journal, logging,
     platform::keep_files_private,
     plugin::{Drivers, ExporterFactory, InstanceHost, Plugins, Trial},
+    state,
     syslog::SyslogMappings,
     traps::TrapMappings,
     webhooks::WebhookMappings,
@@ -424,7 +425,7 @@ fn kafka(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Error
         Ok(topics) => topics,
         Err(failure) => return Ok(Some(Finding::of(what, Err(redacted(&failure.to_string()))))),
     };
-    if let Err(error) = journal::check_left_over(&config.state_dir) {
+    if let Err(error) = state::refuse_left_over(&config.state_dir) {
         return Ok(Some(Finding::of(what, Err(error.to_string()))));
     }
     if check != ExporterCheck::Connect {

@@ -91,6 +91,7 @@ fn back_up(
     let written = state::back_up(&settings.state_dir, &args.file, keys, &progress);
     drop(progress);
     let written = written.map_err(Error::failed)?;
+    note_elsewhere(settings, output);
     let file = args.file.display();
     if args.with_keys {
         output.audit(
@@ -181,6 +182,7 @@ fn verify(
         Some(file) => (file.as_path(), state::verify_backup(file, &progress)),
         None => {
             let place = InventoryPlace::new(&settings.state_dir, settings.key_file.as_deref());
+            note_elsewhere(settings, output);
             let folder = settings.state_dir.as_path();
             (
                 folder,
@@ -198,6 +200,18 @@ fn verify(
             what.display(),
             counted(faults, "fault")
         ))),
+    }
+}
+
+/// Says what the state folder does not have.
+fn note_elsewhere(settings: &StateSettings, output: &Output<'_>) {
+    let cluster = settings.cluster.as_ref();
+    if let Some(cluster) = cluster.filter(|cluster| cluster.has_state_in_database()) {
+        output.note(&format!(
+            "the batches of this host are on Kafka, and its storages, active alerts, tokens and pauses are in the database of the \
+             cluster ({}): they are not in the state folder, and have backups of their own",
+            cluster.database_name()
+        ));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tokens`: adds, lists and revokes tokens of the API.
 //!
-//! Works on the file in the state folder, whether the host runs or not.
+//! Works on the file in the state folder, or on the database of a cluster, whether the host runs or not.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use super::{
     table::{Cell, TextTable, counted},
 };
 use crate::{
-    access::{AccessScope, TokenEntry, TokenFile},
+    access::{AccessScope, TokenEntry, TokenPlace},
     clock::rfc3339,
     config,
 };
@@ -56,15 +56,15 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     let settings = config::load_state_settings(options.config.as_deref());
     let settings = settings.map_err(Error::configuration)?;
-    let file = TokenFile::new(&settings.state_dir);
+    let place = settings.tokens().map_err(Error::failed)?;
     let change = match command {
-        TokensCommand::List => return list(&file, output),
+        TokensCommand::List => return list(&place, output),
         TokensCommand::Add(args) => {
-            add(&file, args, output)?;
+            add(&place, args, output)?;
             format!("tokens add {}", args.name)
         }
         TokensCommand::Revoke(args) => {
-            revoke(&file, args, output)?;
+            revoke(&place, args, output)?;
             format!("tokens revoke {}", args.name)
         }
     };
@@ -72,12 +72,12 @@ pub(super) fn run(
     Ok(())
 }
 
-fn add(file: &TokenFile, args: &AddTokenArgs, output: &mut Output<'_>) -> Result<(), Error> {
+fn add(place: &TokenPlace, args: &AddTokenArgs, output: &mut Output<'_>) -> Result<(), Error> {
     let name = &args.name;
     if let Some(error) = config::name_error(name) {
         return Err(Error::usage(format!("`{name}` {error}")));
     }
-    let token = file.add(name, &args.scopes).map_err(Error::failed)?;
+    let token = place.add(name, &args.scopes).map_err(Error::failed)?;
     if output.is_json() {
         let scopes = &args.scopes;
         return output.json(&json!({ "name": name, "scopes": scopes, "token": *token }));
@@ -85,8 +85,8 @@ fn add(file: &TokenFile, args: &AddTokenArgs, output: &mut Output<'_>) -> Result
     output.line(&token)
 }
 
-fn list(file: &TokenFile, output: &mut Output<'_>) -> Result<(), Error> {
-    let tokens = file.read().map_err(Error::failed)?;
+fn list(place: &TokenPlace, output: &mut Output<'_>) -> Result<(), Error> {
+    let tokens = place.read().map_err(Error::failed)?;
     let is_open = tokens.is_none();
     let tokens = tokens.unwrap_or_default();
     if output.is_json() {
@@ -104,9 +104,13 @@ fn list(file: &TokenFile, output: &mut Output<'_>) -> Result<(), Error> {
     output.list(&table(&tokens), &summary)
 }
 
-fn revoke(file: &TokenFile, args: &RevokeTokenArgs, output: &mut Output<'_>) -> Result<(), Error> {
+fn revoke(
+    place: &TokenPlace,
+    args: &RevokeTokenArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     let name = &args.name;
-    file.revoke(name).map_err(Error::failed)?;
+    place.revoke(name).map_err(Error::failed)?;
     if output.is_json() {
         return output.json(&json!({ "name": name }));
     }

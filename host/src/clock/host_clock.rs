@@ -1,13 +1,12 @@
 //! The clock that ages are measured with: the time that the host has run.
 //!
-//! It keeps its history in a file of the state folder, so that ages continue after a
-//! restart. Without the file, earlier times have the age that the wall clock gives
+//! It keeps its history in a [`HistoryStore`], so that ages continue after a
+//! restart. Without its history, earlier times have the age that the wall clock gives
 //! them.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,9 +18,9 @@ use std::{
 use super::{
     from_millis,
     history::{ClockHistory, MAX_GAP_MS},
+    history_store::{HistoryFile, HistoryStore},
     millis, now_ms,
 };
-use crate::{platform::rename, regular_file, write_guard::WRITE_GUARD};
 
 /// How often the clock is read.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -67,17 +66,17 @@ impl HostClock {
         Self::with_source(TimeSource::System(Instant::now()))
     }
 
-    /// Continues the clock of a file. A missing file is created by the keeper.
-    pub fn open(path: &Path) -> (Self, ClockKeeper) {
+    /// Continues the clock of a store, which gets its history from the keeper.
+    pub fn open(store: Box<dyn HistoryStore>) -> (Self, ClockKeeper) {
         let clock = Self::new();
-        match read(path) {
+        match read(&*store) {
             Ok(Some(history)) => clock.resume(history),
             Ok(None) => {}
             Err(error) => {
-                log::warn!(path:% = path.display(), error:%; "cannot read the clock of the last run, the time since then counts as age");
+                log::warn!(store:?, error:%; "cannot read the clock of the last run, the time since then counts as age");
             }
         }
-        let keeper = ClockKeeper::start(clock.clone(), path.to_owned());
+        let keeper = ClockKeeper::start(clock.clone(), store);
         (clock, keeper)
     }
 
@@ -122,24 +121,13 @@ impl HostClock {
         state
     }
 
-    /// Writes the history. A crash leaves the old file or the new one.
-    fn save(&self, path: &Path) -> io::Result<()> {
+    fn save(&self, store: &dyn HistoryStore) -> io::Result<()> {
         let content = {
             let mut state = self.read();
             state.is_changed = false;
-            serde_json::to_vec(&state.history)?
+            serde_json::to_string(&state.history)?
         };
-        let new = path.with_extension("new");
-        // What is in its place is not followed: it may be a symbolic link.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = File::create_new(&new)?;
-        file.write_all(&content)?;
-        file.sync_all()?;
-        WRITE_GUARD.check()?;
-        rename(&new, path)
+        store.write(&content)
     }
 
     fn lock(&self) -> MutexGuard<'_, ClockState> {
@@ -176,10 +164,10 @@ impl TimeSource {
 }
 
 impl ClockKeeper {
-    fn start(clock: HostClock, path: PathBuf) -> Self {
+    fn start(clock: HostClock, store: Box<dyn HistoryStore>) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
         let is_stopped = Arc::clone(&stopped);
-        let keep = move || keep(&clock, &path, &is_stopped);
+        let keep = move || keep(&clock, &*store, &is_stopped);
         let thread = thread::Builder::new().name("clock".into()).spawn(keep);
         let thread = thread.inspect_err(|error| {
             log::warn!(error:%; "cannot start the thread that keeps the clock, ages may count the time of a suspended host");
@@ -201,7 +189,7 @@ impl Drop for ClockKeeper {
     }
 }
 
-fn keep(clock: &HostClock, path: &Path, stopped: &AtomicBool) {
+fn keep(clock: &HostClock, store: &dyn HistoryStore, stopped: &AtomicBool) {
     let mut saved_at = Instant::now();
     let mut has_warned = false;
     loop {
@@ -209,11 +197,11 @@ fn keep(clock: &HostClock, path: &Path, stopped: &AtomicBool) {
         let is_changed = clock.read().is_changed;
         if is_last || is_changed || saved_at.elapsed() >= SAVE_INTERVAL {
             saved_at = Instant::now();
-            let saved = clock.save(path);
+            let saved = clock.save(store);
             if let Err(error) = &saved
                 && !has_warned
             {
-                log::warn!(path:% = path.display(), error:%; "cannot write the clock, after a restart the time since the last write does not count as age");
+                log::warn!(store:?, error:%; "cannot write the clock, after a restart the time since the last write does not count as age");
             }
             has_warned = saved.is_err();
         }
@@ -226,21 +214,18 @@ fn keep(clock: &HostClock, path: &Path, stopped: &AtomicBool) {
 
 /// Checks the file of a clock.
 pub(crate) fn check_file(path: &Path) -> io::Result<()> {
-    read(path).map(drop)
+    read(&HistoryFile::at(path)).map(drop)
 }
 
-fn read(path: &Path) -> io::Result<Option<ClockHistory>> {
-    match regular_file::read(path) {
-        Ok(content) => {
-            let history: ClockHistory = serde_json::from_slice(&content)?;
-            if !history.is_valid() {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            Ok(Some(history))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+fn read(store: &dyn HistoryStore) -> io::Result<Option<ClockHistory>> {
+    let Some(content) = store.read()? else {
+        return Ok(None);
+    };
+    let history: ClockHistory = serde_json::from_str(&content)?;
+    if !history.is_valid() {
+        return Err(io::ErrorKind::InvalidData.into());
     }
+    Ok(Some(history))
 }
 
 fn signed(step_ms: i64) -> String {
@@ -280,17 +265,38 @@ impl HostClock {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::{clock::DatabaseHistory, postgres::testing::TestLease};
+
+    fn open(path: &Path) -> (HostClock, ClockKeeper) {
+        HostClock::open(Box::new(HistoryFile::at(path)))
+    }
+
+    #[test]
+    fn an_age_continues_on_the_next_host_of_a_cluster() {
+        let Some(lease) = TestLease::new() else {
+            return;
+        };
+        let store = |epoch| DatabaseHistory::of(Arc::new(lease.owner(epoch).unwrap()));
+        let last_run = HostClock::manual(1_000);
+        last_run.save(&store(1)).unwrap();
+        let former = store(1);
+        let (clock, _keeper) = HostClock::open(Box::new(store(2)));
+        assert!(clock.age(1_000) < Duration::from_secs(120));
+        assert!(last_run.save(&former).is_err());
+    }
 
     #[test]
     fn an_age_continues_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clock.json");
         let taken = now_ms() - 50_000;
-        let (clock, keeper) = HostClock::open(&path);
+        let (clock, keeper) = open(&path);
         let age = clock.age(taken);
         drop(keeper);
-        let (clock, _keeper) = HostClock::open(&path);
+        let (clock, _keeper) = open(&path);
         assert!(clock.age(taken) >= age);
         assert!(clock.age(taken) < age + Duration::from_secs(50));
     }
@@ -300,11 +306,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clock.json");
         fs::write(&path, "{").unwrap();
-        let (clock, keeper) = HostClock::open(&path);
+        let (clock, keeper) = open(&path);
         // The two clocks are read one after the other, and one may be adjusted between.
         assert!(clock.age(now_ms() - 50_000) > Duration::from_secs(49));
         drop(keeper);
-        assert!(read(&path).unwrap().is_some());
+        assert!(read(&HistoryFile::at(&path)).unwrap().is_some());
     }
 
     #[test]
@@ -312,8 +318,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clock.json");
         let last_run = HostClock::manual(1_000);
-        last_run.save(&path).unwrap();
-        let (clock, _keeper) = HostClock::open(&path);
+        last_run.save(&HistoryFile::at(&path)).unwrap();
+        let (clock, _keeper) = open(&path);
         assert!(clock.age(1_000) < Duration::from_secs(120));
     }
 
@@ -324,7 +330,7 @@ mod tests {
         fs::write(&target, "precious").unwrap();
         std::os::unix::fs::symlink(&target, folder.path().join("clock.new")).unwrap();
         HostClock::new()
-            .save(&folder.path().join("clock.json"))
+            .save(&HistoryFile::at(&folder.path().join("clock.json")))
             .unwrap();
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }

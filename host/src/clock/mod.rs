@@ -5,12 +5,14 @@
 //! the wall clock, which can be set.
 
 mod history;
+mod history_store;
 mod host_clock;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use delfin_plugin_api::time::{millis, now_ms};
 
+pub use history_store::{DatabaseHistory, HistoryFile, HistoryStore};
 pub(crate) use host_clock::check_file;
 pub use host_clock::{ClockKeeper, HostClock};
 

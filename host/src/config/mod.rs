@@ -39,12 +39,12 @@ mod text_file;
 
 use std::path::{Path, PathBuf};
 
-use delfin_plugin_api::redact::Redactor;
+use delfin_plugin_api::{Failure, redact::Redactor};
 
 pub(crate) use names::name_error;
 
 use crate::{
-    access::TokenFile,
+    access::{TokenFile, TokenPlace},
     platform::{OWN_VENDOR, plugin_folder, state_folder},
 };
 
@@ -78,6 +78,9 @@ use find::ConfigText;
 use names::ExporterNames;
 use parts::{ConfigParts, KeyConflict, SyntaxError};
 use read::{Findings, Section, TomlDocument};
+
+const KEY_FILE_MISSING: &str = "is missing, and with `cluster.kafka` the hosts of a cluster need one key for the access data of \
+                                 storages (make it with `head -c 32 /dev/urandom`, and copy it to each host with mode 0600)";
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -213,14 +216,42 @@ pub fn load_api(explicit: Option<&Path>) -> Result<ApiConfig, LoadError> {
     })
 }
 
-/// What commands need that work on the state folder.
+/// What commands need that work on the state.
 #[derive(Debug)]
 pub struct StateSettings {
     pub state_dir: PathBuf,
+    pub cluster: Option<ClusterConfig>,
     /// `inventory.key_file`.
     pub key_file: Option<PathBuf>,
     /// `log.audit_file`.
     pub audit_file: Option<PathBuf>,
+}
+
+impl StateSettings {
+    /// # Errors
+    ///
+    /// A file of a certificate of the database cannot be used.
+    pub fn tokens(&self) -> Result<TokenPlace, Failure> {
+        token_place(self.cluster.as_ref(), &self.state_dir)
+    }
+}
+
+impl Config {
+    /// # Errors
+    ///
+    /// A file of a certificate of the database cannot be used.
+    pub fn tokens(&self) -> Result<TokenPlace, Failure> {
+        token_place(self.cluster.as_ref(), &self.state_dir)
+    }
+}
+
+/// Where the tokens of the API are.
+fn token_place(cluster: Option<&ClusterConfig>, state_dir: &Path) -> Result<TokenPlace, Failure> {
+    let database = cluster.map(ClusterConfig::tokens).transpose()?.flatten();
+    Ok(match database {
+        Some(database) => TokenPlace::Database(database),
+        None => TokenPlace::File(TokenFile::new(state_dir)),
+    })
 }
 
 /// Reads [`StateSettings`] only: other mistakes and missing secrets do not matter.
@@ -231,6 +262,7 @@ pub struct StateSettings {
 pub fn load_state_settings(explicit: Option<&Path>) -> Result<StateSettings, LoadError> {
     load_part(explicit, |root| StateSettings {
         state_dir: take_state_dir(root),
+        cluster: take_cluster(root),
         key_file: service::read_inventory(root.take_section("inventory")).key_file,
         audit_file: take_path(&mut root.take_section("log"), "audit_file"),
     })
@@ -338,7 +370,10 @@ fn read_document<T>(
 fn read(mut root: Section<'_>) -> Config {
     let names = ExporterNames::read(&mut root);
     let state_dir = take_state_dir(&mut root);
-    let has_tokens = || TokenFile::new(&state_dir).may_exist();
+    let cluster = take_cluster(&mut root);
+    // Without the database it is not known whether a cluster has tokens.
+    let has_tokens =
+        || has_state_in_database(cluster.as_ref()) || TokenFile::new(&state_dir).may_exist();
     let PluginFolders {
         plugin_dirs,
         plugin_cache_dir,
@@ -354,9 +389,7 @@ fn read(mut root: Section<'_>) -> Config {
         plugin_dirs,
         plugin_cache_dir,
         state_dir: state_dir.clone(),
-        cluster: root
-            .take("cluster")
-            .and_then(|setting| cluster::read_cluster(&setting)),
+        cluster: cluster.clone(),
         log,
         api,
         metrics,
@@ -375,9 +408,21 @@ fn read(mut root: Section<'_>) -> Config {
         redactor: Redactor::default(),
         warnings: Vec::new(),
     };
+    if has_state_in_database(cluster.as_ref()) && config.inventory.key_file.is_none() {
+        root.fail("inventory.key_file", KEY_FILE_MISSING);
+    }
     listeners::refuse_shared_addresses(&mut root, &config);
     root.finish();
     config
+}
+
+fn take_cluster(root: &mut Section<'_>) -> Option<ClusterConfig> {
+    let setting = root.take("cluster")?;
+    cluster::read_cluster(&setting)
+}
+
+fn has_state_in_database(cluster: Option<&ClusterConfig>) -> bool {
+    cluster.is_some_and(ClusterConfig::has_state_in_database)
 }
 
 fn take_state_dir(root: &mut Section<'_>) -> PathBuf {

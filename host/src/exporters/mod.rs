@@ -16,6 +16,7 @@ mod start;
 mod trials;
 
 pub use operate::{Forgotten, OperateError};
+pub use pause_marks::{MarkError, PauseMarks};
 pub use plan::Reloaded;
 pub use reload::{ReloadError, Reloader};
 pub use set::ExporterSet;

@@ -4,12 +4,13 @@
 //! A cursor is changed by the delivery that owns it, or here if no delivery does. No reload
 //! happens meanwhile.
 
-use std::io;
-
 use delfin_plugin_api::Kind;
 use tokio::task::block_in_place;
 
-use super::{pause_marks::PauseMarks, plan::AppliedConfig, reload::Reloader};
+use super::{
+    pause_marks::{MarkError, PauseMarks},
+    reload::Reloader,
+};
 use crate::{
     config,
     delivery::ExporterHandle,
@@ -40,7 +41,7 @@ pub enum OperateError {
         reason: String,
     },
     /// A pause cannot be stored.
-    Mark(io::Error),
+    Mark(MarkError),
     Cursor(CursorError),
     Read(ReadError),
 }
@@ -60,9 +61,9 @@ impl Reloader {
     ///
     /// No configured exporter has this name, or the pause cannot be stored.
     pub async fn pause(&self, name: &str) -> Result<(), OperateError> {
-        let applied = self.applied().await;
+        let _applied = self.applied().await;
         let exporter = self.running(name)?;
-        pause_marks(&applied).add(name)?;
+        block_in_place(|| self.marks().add(name))?;
         exporter.pause().await;
         Ok(())
     }
@@ -75,7 +76,7 @@ impl Reloader {
     pub async fn resume(&self, name: &str) -> Result<(), OperateError> {
         let applied = self.applied().await;
         let exporter = self.running(name)?;
-        pause_marks(&applied).remove(name)?;
+        block_in_place(|| self.marks().remove(name))?;
         exporter.unpause().await;
         drop(applied);
         self.reopen_library_of(name).await;
@@ -101,7 +102,7 @@ impl Reloader {
     ///
     /// No removed exporter has this name, or the other name cannot have the cursor.
     pub async fn rename(&self, name: &str, to: &str) -> Result<u64, OperateError> {
-        let applied = self.applied().await;
+        let _applied = self.applied().await;
         if let Some(reason) = config::name_error(to) {
             let reason = format!("`{to}` {reason}");
             return Err(OperateError::Name { reason });
@@ -111,10 +112,10 @@ impl Reloader {
             self.check_target(*kind, to)?;
         }
         let target = self.exporters().get(to);
-        let marks = pause_marks(&applied);
+        let marks = self.marks();
         if marks.contains(name) {
             // The pause comes first: with the cursor, the exporter has something to deliver.
-            marks.add(to)?;
+            block_in_place(|| marks.add(to))?;
             if let Some(exporter) = &target {
                 exporter.pause().await;
             }
@@ -131,7 +132,7 @@ impl Reloader {
             let backlog = block_in_place(|| journal.backlog(to))?;
             pending += backlog.unwrap_or_default().items;
         }
-        marks.remove(name)?;
+        block_in_place(|| marks.remove(name))?;
         log::info!(exporter = name, to = to, items = pending; "an operator renamed the cursor of a removed exporter");
         Ok(pending)
     }
@@ -142,7 +143,7 @@ impl Reloader {
     ///
     /// No removed exporter has this name, or the journal cannot be written.
     pub async fn forget(&self, name: &str) -> Result<Forgotten, OperateError> {
-        let applied = self.applied().await;
+        let _applied = self.applied().await;
         let mut forgotten = Forgotten::default();
         for kind in self.removed_kinds(name)? {
             let journal = self.journal(kind);
@@ -153,7 +154,7 @@ impl Reloader {
             journal.remove_cursor(name).await?;
         }
         if self.exporters().get(name).is_none() {
-            pause_marks(&applied).remove(name)?;
+            block_in_place(|| self.marks().remove(name))?;
         }
         let Forgotten {
             items,
@@ -231,13 +232,13 @@ impl Reloader {
         Ok(())
     }
 
+    fn marks(&self) -> &PauseMarks {
+        self.starter().marks()
+    }
+
     fn journal(&self, kind: Kind) -> &dyn Journal {
         &**self.starter().journals().of(kind).backend()
     }
-}
-
-fn pause_marks(applied: &AppliedConfig) -> PauseMarks {
-    PauseMarks::new(&applied.config.state_dir)
 }
 
 macro_rules! from {
@@ -250,4 +251,4 @@ macro_rules! from {
     )*};
 }
 
-from!(io::Error => Mark, CursorError => Cursor, ReadError => Read);
+from!(MarkError => Mark, CursorError => Cursor, ReadError => Read);

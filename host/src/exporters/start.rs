@@ -37,6 +37,7 @@ pub struct ExporterStarter {
     exporters: ExporterSet,
     journals: BatchJournals,
     alerts: ActiveAlerts,
+    marks: PauseMarks,
     suspects: Arc<Semaphore>,
     journal_max_age: Duration,
 }
@@ -44,14 +45,16 @@ pub struct ExporterStarter {
 impl ExporterStarter {
     pub(crate) fn new(
         config: &Config,
-        exporters: ExporterSet,
-        journals: BatchJournals,
-        alerts: ActiveAlerts,
+        exporters: &ExporterSet,
+        journals: &BatchJournals,
+        alerts: &ActiveAlerts,
+        marks: PauseMarks,
     ) -> Self {
         Self {
-            exporters,
-            journals,
-            alerts,
+            exporters: exporters.clone(),
+            journals: journals.clone(),
+            alerts: alerts.clone(),
+            marks,
             suspects: Arc::new(Semaphore::new(1)),
             journal_max_age: config.journal.max_age,
         }
@@ -59,6 +62,10 @@ impl ExporterStarter {
 
     pub(super) fn journals(&self) -> &BatchJournals {
         &self.journals
+    }
+
+    pub(super) fn marks(&self) -> &PauseMarks {
+        &self.marks
     }
 
     /// Starts one exporter, with what was tried before, if anything was.
@@ -92,7 +99,7 @@ impl ExporterStarter {
             journal_max_age: self.journal_max_age,
             journal_max_bytes: journal.backend().stats()?.max_bytes,
             journal: Arc::clone(journal),
-            paused: PauseMarks::new(&config.state_dir).contains(&exporter.name),
+            paused: self.marks.contains(&exporter.name),
         };
         self.exporters.start(&parts, candidate);
         Ok(())

@@ -85,11 +85,6 @@ pub enum OpenError {
     },
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    #[error(
-        "journal file `{}` is left over, and the journals are on Kafka (start the host without `cluster.kafka` until \
-         everything is delivered, and then move the file away)", path.display()
-    )]
-    LeftOver { path: PathBuf },
     /// A journal on Kafka. The reason has the remedy.
     #[error("cannot open journal `{journal}`: {reason}")]
     Remote {

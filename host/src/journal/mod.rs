@@ -38,8 +38,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::batch::Seq;
-use crate::clock::{ClockKeeper, HostClock};
+use crate::clock::{ClockKeeper, DatabaseHistory, HistoryFile, HistoryStore, HostClock};
 use crate::platform::sync_folder;
+use crate::postgres::FencedDatabase;
 use crate::write_guard::WRITE_GUARD;
 
 pub use commit::Commit;
@@ -246,6 +247,8 @@ pub struct JournalLimits {
 pub struct Journals {
     pub performance: Arc<dyn Journal>,
     pub alerts: Arc<dyn Journal>,
+    /// Has the rest of the state; `None`: it is in their folder.
+    pub database: Option<Arc<FencedDatabase>>,
     _clock: ClockKeeper,
     _lock: Arc<StateLock>,
 }
@@ -280,7 +283,14 @@ pub(crate) fn lock_as_root(state_dir: &Path) -> Result<StateLock, OpenError> {
     Ok(lock)
 }
 
-/// As [`open`], in a folder that was taken. The journals are on Kafka if `kafka` says so.
+/// What a member of a cluster needs for journals that are not in its state folder.
+pub struct ClusterJournals {
+    pub kafka: KafkaJournals,
+    /// Has the clock, and the rest of the state.
+    pub state: Arc<FencedDatabase>,
+}
+
+/// As [`open`], in a folder that was taken. With `cluster`, the journals are on Kafka.
 ///
 /// # Errors
 ///
@@ -289,15 +299,14 @@ pub fn open_locked(
     state_dir: &Path,
     lock: Arc<StateLock>,
     limits: &JournalLimits,
-    kafka: Option<&KafkaJournals>,
+    cluster: Option<ClusterJournals>,
 ) -> Result<Journals, OpenError> {
     let unusable = |source| OpenError::Folder {
         path: state_dir.to_path_buf(),
         source,
     };
-    match kafka {
-        Some(_) => check_left_over(state_dir)?,
-        None => state_dir::report_missing(state_dir, &[ALERTS, PERFORMANCE]).map_err(unusable)?,
+    if cluster.is_none() {
+        state_dir::report_missing(state_dir, &[ALERTS, PERFORMANCE]).map_err(unusable)?;
     }
     // Alerts have an eighth of the bytes for themselves, so that performance batches
     // cannot use it up. They may also use the disk further than performance batches,
@@ -311,10 +320,14 @@ pub fn open_locked(
         max_bytes: limits.max_bytes - alerts.max_bytes,
         ..limits.clone()
     };
-    let (clock, keeper) = HostClock::open(&state_dir.join("clock.json"));
+    let history: Box<dyn HistoryStore> = match &cluster {
+        Some(cluster) => Box::new(DatabaseHistory::of(Arc::clone(&cluster.state))),
+        None => Box::new(HistoryFile::at(&state_dir.join("clock.json"))),
+    };
+    let (clock, keeper) = HostClock::open(history);
     let journal = |name, limits| -> Result<Arc<dyn Journal>, OpenError> {
-        Ok(match kafka {
-            Some(kafka) => {
+        Ok(match &cluster {
+            Some(ClusterJournals { kafka, .. }) => {
                 let guard = &WRITE_GUARD;
                 Arc::new(kafka::KafkaJournal::open(
                     kafka, name, guard, limits, &clock,
@@ -328,22 +341,13 @@ pub fn open_locked(
     let journals = Journals {
         alerts: journal(ALERTS, alerts)?,
         performance: journal(PERFORMANCE, performance)?,
+        database: cluster.map(|cluster| cluster.state),
         _clock: keeper,
         _lock: lock,
     };
     // A new file survives a crash only if its folder was synced too.
     sync_folder(state_dir).map_err(unusable)?;
     Ok(journals)
-}
-
-/// Refuses the folder of a host whose journals are on Kafka if it has files of journals: what they hold would never be
-/// delivered.
-///
-/// # Errors
-///
-/// The first file.
-pub fn check_left_over(state_dir: &Path) -> Result<(), OpenError> {
-    state_dir::refuse_journals(state_dir, &[ALERTS, PERFORMANCE])
 }
 
 /// Checks that journals can be on Kafka. Changes nothing.

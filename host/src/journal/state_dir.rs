@@ -49,15 +49,6 @@ pub(super) fn report_missing(path: &Path, journals: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a folder with files of journals.
-pub(super) fn refuse_journals(path: &Path, journals: &[&str]) -> Result<(), OpenError> {
-    let files = journals.iter().map(|name| path.join(format!("{name}.db")));
-    match files.into_iter().find(|file| file.exists()) {
-        Some(path) => Err(OpenError::LeftOver { path }),
-        None => Ok(()),
-    }
-}
-
 /// Why another user could have written the folder.
 fn untrusted(access: &FileAccess, may_own: impl Fn(&FileAccess) -> bool) -> Option<String> {
     if !may_own(access) && !access.is_of_administrator() {

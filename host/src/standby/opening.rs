@@ -12,8 +12,11 @@ use crate::{
     api::StandbyState,
     cluster::ClusterMember,
     config::{Config, Loaded},
-    journal::{self, JournalLimits, Journals, KafkaJournals, OpenError, StateLock},
+    journal::{self, ClusterJournals, JournalLimits, Journals, OpenError, StateLock},
     panics::spawn_blocking,
+    postgres::FencedDatabase,
+    state,
+    write_guard::WRITE_GUARD,
 };
 
 /// The wait after an attempt.
@@ -34,14 +37,17 @@ pub(super) async fn open_journals(
     let mut reported = None;
     loop {
         let loaded = read_config();
-        let kafka = kafka_journals(&loaded.config, member)?;
-        let (config, lock) = (loaded.config.clone(), Arc::clone(&lock));
+        let (config, lock, member) = (loaded.config.clone(), Arc::clone(&lock), member.clone());
         let opening = spawn_blocking(move || {
             let limits = JournalLimits::from(&config.journal);
-            journal::open_locked(&config.state_dir, lock, &limits, kafka.as_ref())
+            let cluster = cluster_journals(&config, &member)?;
+            let opened = journal::open_locked(&config.state_dir, lock, &limits, cluster);
+            opened.map_err(StandbyError::from)
         });
         let reason = match opening.await.map_err(StandbyError::Opening)? {
-            Err(error @ OpenError::Remote { may_pass: true, .. }) => error.to_string(),
+            Err(StandbyError::Journal(error @ OpenError::Remote { may_pass: true, .. })) => {
+                error.to_string()
+            }
             opened => return Ok((loaded, opened?)),
         };
         if reported.as_ref() != Some(&reason) {
@@ -55,15 +61,24 @@ pub(super) async fn open_journals(
     }
 }
 
-/// Where the journals of a member are; `None`: in the state folder.
-fn kafka_journals(
+/// Takes what a member has on Kafka and in the database; `None`: everything is in the state folder. Blocks until the database has
+/// answered.
+fn cluster_journals(
     config: &Config,
     member: &ClusterMember,
-) -> Result<Option<KafkaJournals>, StandbyError> {
+) -> Result<Option<ClusterJournals>, StandbyError> {
     let Some(cluster) = &config.cluster else {
         return Ok(None);
     };
-    // A member that has just lost its lease ends. The journals refuse an epoch that is over.
+    // A member that has just lost its lease ends. The database refuses an epoch that is over.
     let epoch = member.epoch().unwrap_or_default();
-    cluster.journals(epoch).map_err(StandbyError::Cluster)
+    let Some(kafka) = cluster.journals(epoch).map_err(StandbyError::Cluster)? else {
+        return Ok(None);
+    };
+    state::refuse_left_over(&config.state_dir)?;
+    let state = FencedDatabase::open(kafka.database.clone(), &cluster.name, epoch, &WRITE_GUARD);
+    Ok(Some(ClusterJournals {
+        kafka,
+        state: Arc::new(state.map_err(StandbyError::ClusterState)?),
+    }))
 }

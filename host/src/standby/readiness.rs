@@ -1,5 +1,5 @@
-//! Whether a standby could take over: with its configuration, its plugins, the files of the state folder, and the brokers of its
-//! journals.
+//! Whether a standby could take over: with its configuration, its plugins, and the files of the state folder; without a shared folder,
+//! also with the key of the inventory and the brokers of its journals.
 //!
 //! Promises: changes nothing, and runs no code of a plugin.
 
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::{
     cluster::ClusterMember,
     config::{self, Config},
+    inventory::check_key,
     journal,
     mappings::InputMappings,
     panics::spawn_blocking,
@@ -46,7 +47,7 @@ impl Readiness {
         let (file, cache) = (self.file.clone(), Arc::clone(&self.cache));
         let checked = spawn_blocking(move || check(file.as_deref(), cache.path())).await;
         let obstacle = match checked {
-            Ok(Ok(config)) => check_brokers(&config).await.err(),
+            Ok(Ok(config)) => check_cluster(&config).await.err(),
             Ok(Err(reason)) => Some(reason),
             Err(error) => Some(format!("the check did not end: {error}")),
         };
@@ -72,17 +73,24 @@ fn check(file: Option<&Path>, cache: &Path) -> Result<Config, String> {
     Ok(config)
 }
 
+/// What else a member without a shared folder needs.
+///
 /// # Errors
 ///
-/// Why the journals cannot be on the brokers.
-async fn check_brokers(config: &Config) -> Result<(), String> {
+/// Why it could not use the state on Kafka and in the database.
+async fn check_cluster(config: &Config) -> Result<(), String> {
     let cluster = config.cluster.as_ref();
     let Some((cluster, kafka)) =
         cluster.and_then(|cluster| Some((cluster, cluster.kafka.as_ref()?)))
     else {
         return Ok(());
     };
-    journal::check_left_over(&config.state_dir).map_err(|error| error.to_string())?;
+    state::refuse_left_over(&config.state_dir).map_err(|error| error.to_string())?;
+    if let Some(key_file) = &config.inventory.key_file {
+        let database = cluster.database();
+        let database = database.map_err(|failure| format!("`cluster`: {failure}"))?;
+        check_key(&database, &cluster.name, key_file).await?;
+    }
     let topics = kafka.topics(&cluster.name);
     let topics = topics.map_err(|failure| format!("`cluster`: {failure}"))?;
     let checked = journal::check_topics(&topics).await;

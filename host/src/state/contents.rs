@@ -68,6 +68,16 @@ pub(super) const KEPT_FILES: [&str; 3] = ["tokens.json", "snmp-engine.json", FOL
 /// and not committed, it gets again, as after a crash.
 pub(super) const FOLDERS: [&str; 3] = ["paused", "exporters", "drivers"];
 
+/// What a host with its state in the database of a cluster has there, or on Kafka, and not in its folder.
+pub(super) const IN_DATABASE: [&str; 6] = [
+    ALERTS_FILE,
+    PERFORMANCE_FILE,
+    ACTIVE_ALERTS_FILE,
+    INVENTORY_FILE,
+    "tokens.json",
+    "paused",
+];
+
 /// What a restore removes, and no backup has.
 pub(super) const TRANSIENT: [&str; 5] = [
     "calls",

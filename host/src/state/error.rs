@@ -57,6 +57,12 @@ pub enum StateError {
         database: &'static str,
         reason: String,
     },
+    #[error(
+        "`{}` is left over, and this host has its state on Kafka and in the database of the cluster (start the host without \
+         `cluster.kafka` until everything is delivered, and then move the file away: nothing of it is copied)",
+        path.display()
+    )]
+    LeftOver { path: PathBuf },
     #[error("cannot copy the state before its schema is migrated (make room in `{}`)", folder.display())]
     Migration {
         folder: PathBuf,

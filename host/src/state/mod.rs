@@ -44,6 +44,21 @@ pub fn check_readable(state_dir: &Path) -> Result<(), StateError> {
     }
 }
 
+/// Refuses a folder with files whose content a host with its state in a database would not use.
+///
+/// # Errors
+///
+/// The file, with the remedy.
+pub fn refuse_left_over(state_dir: &Path) -> Result<(), StateError> {
+    let files = contents::IN_DATABASE
+        .iter()
+        .map(|file| state_dir.join(file));
+    match files.into_iter().find(|file| file.exists()) {
+        Some(path) => Err(StateError::LeftOver { path }),
+        None => Ok(()),
+    }
+}
+
 /// Takes a state folder for a host, and creates a missing one. Finishes a restore that was
 /// interrupted. Copies the state if a database is about to be migrated.
 ///

@@ -198,13 +198,18 @@ fn upsert(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use super::{super::conformance::alert_store_conformance, *};
+    use super::{
+        super::conformance::{OpenStore, alert_store_conformance},
+        *,
+    };
 
-    alert_store_conformance!(|| {
+    fn new_store() -> OpenStore {
         let folder = tempfile::tempdir().unwrap();
         Box::new(move || {
             let (store, stored) = SqliteAlertStore::open(folder.path()).unwrap();
             (Box::new(store), stored)
         })
-    });
+    }
+
+    alert_store_conformance!(new_store, true);
 }

@@ -26,7 +26,7 @@ const ADMIN: (&str, &str) = ("POST", "/v1/exporters/prometheus/resume");
 #[test]
 fn a_token_makes_the_calls_of_its_scopes_and_no_others() {
     let host = Host::start();
-    let add = |name: &str, scopes: &[AccessScope]| host.token_file().add(name, scopes).unwrap();
+    let add = |name: &str, scopes: &[AccessScope]| host.tokens().add(name, scopes).unwrap();
     for (scopes, allowed) in [
         (&[AccessScope::Read][..], [200, 403, 403]),
         (&[AccessScope::Ingest], [403, 202, 403]),
@@ -45,7 +45,7 @@ fn a_token_makes_the_calls_of_its_scopes_and_no_others() {
         "Forbidden",
         "Request refused: token `reader` does not have the scope `admin`.",
     );
-    host.token_file().revoke("reader").unwrap();
+    host.tokens().revoke("reader").unwrap();
     send(&host, READ.0, READ.1, &token).is_error(
         401,
         "Unauthorized",
@@ -61,7 +61,7 @@ fn without_tokens_every_call_is_open_and_with_one_only_those_that_say_nothing() 
         // Clients that are set up already are not disturbed.
         assert!(send(&host, method, path, "unknown").status < 300, "{path}");
     }
-    host.token_file().add("one", &[AccessScope::Read]).unwrap();
+    host.tokens().add("one", &[AccessScope::Read]).unwrap();
     for (method, path) in [READ, INGEST, ADMIN, ("GET", "/metrics")] {
         let answer = send(&host, method, path, "");
         answer.is_error(
@@ -83,7 +83,7 @@ fn without_tokens_every_call_is_open_and_with_one_only_those_that_say_nothing() 
         assert!(send(&host, "GET", path, "").status < 400, "{path}");
     }
     assert_eq!(send(&host, "GET", "/nothing", "").status, 404);
-    host.token_file().revoke("one").unwrap();
+    host.tokens().revoke("one").unwrap();
     assert_eq!(
         send(&host, READ.0, READ.1, "").status,
         401,
@@ -94,7 +94,7 @@ fn without_tokens_every_call_is_open_and_with_one_only_those_that_say_nothing() 
 #[test]
 fn an_authorization_that_is_no_token_is_refused_and_not_repeated() {
     let host = Host::start();
-    let token = host.token_file().add("one", &[AccessScope::Read]).unwrap();
+    let token = host.tokens().add("one", &[AccessScope::Read]).unwrap();
     let get = |values: &[&str]| {
         let headers: Vec<_> = values
             .iter()
@@ -126,6 +126,6 @@ fn an_address_that_other_machines_reach_is_never_open() {
     };
     let host = Host::with(accepted, JournalConfig::default());
     assert_eq!(send(&host, READ.0, READ.1, "").status, 200);
-    host.token_file().add("one", &[AccessScope::Read]).unwrap();
+    host.tokens().add("one", &[AccessScope::Read]).unwrap();
     assert_eq!(send(&host, READ.0, READ.1, "").status, 401);
 }

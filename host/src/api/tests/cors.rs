@@ -23,7 +23,7 @@ fn a_page_of_an_allowed_origin_reads_answers_also_of_errors() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
     assert_eq!(answer.header("vary"), Some("origin"));
-    host.token_file().add("one", &[]).unwrap();
+    host.tokens().add("one", &[]).unwrap();
     let answer = send(&host, "GET", &page);
     assert_eq!(answer.status, 401);
     assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
@@ -32,7 +32,7 @@ fn a_page_of_an_allowed_origin_reads_answers_also_of_errors() {
 #[test]
 fn a_browser_may_ask_before_it_has_a_token() {
     let host = host();
-    host.token_file().add("one", &[]).unwrap();
+    host.tokens().add("one", &[]).unwrap();
     let ask = |origin| {
         let headers = [
             ("Origin", origin),

@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::host::Host;
 use crate::{
-    access::TokenStore,
+    access::{TokenFile, TokenStore},
     api::{
         authorize::{AccessRules, RouteScopes},
         cors::CorsOrigins,
@@ -102,7 +102,7 @@ fn a_panic_is_500_without_details() {
         hosts: AllowedHosts(Arc::default()),
         access: AccessRules {
             tokens: Tokens {
-                store: Arc::new(TokenStore::open(folder.path()).unwrap()),
+                store: Arc::new(TokenStore::in_file(TokenFile::new(folder.path())).unwrap()),
                 is_exposed: false,
             },
             scopes: RouteScopes::default(),

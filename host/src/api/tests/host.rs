@@ -20,7 +20,7 @@ use tokio::{
 use ureq::http::{Request, Response};
 
 use crate::{
-    access::{TokenFile, TokenStore},
+    access::{TokenFile, TokenPlace, TokenStore},
     alert,
     api::{ApiParts, ApiState, serve, state::IngestState},
     audit::AuditLog,
@@ -36,7 +36,7 @@ use crate::{
         StorageConfig,
     },
     delivery::{DeliveryParts, State},
-    exporters::{ExporterSet, ExporterStarter, Reloader},
+    exporters::{ExporterSet, ExporterStarter, PauseMarks, Reloader},
     history::History,
     inputs::{SeriesInput, SeriesMappings},
     inventory::InventoryPlace,
@@ -125,7 +125,7 @@ impl Host {
         let (phase, watched) = watch::channel(Phase::Running);
         let exporters = runtime.block_on(failed_exporter(&journals, folder.path()));
         let limits = AlertsConfig::default();
-        let opened = alert::open(folder.path(), &limits, &journals.alerts);
+        let opened = alert::open(folder.path(), None, &limits, &journals.alerts);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         runtime.spawn(follower.run(watched.clone()));
         let storages = {
@@ -145,7 +145,7 @@ impl Host {
             cluster: None,
             config,
             memory: Arc::clone(&memory),
-            tokens: Arc::new(TokenStore::open(folder.path()).unwrap()),
+            tokens: Arc::new(TokenStore::in_file(TokenFile::new(folder.path())).unwrap()),
             audit: AuditLog::default(),
             journal,
             unique_sequence_numbers: AlertsConfig::default().unique_sequence_numbers,
@@ -192,8 +192,8 @@ impl Host {
     }
 
     /// The tokens of this host.
-    pub(super) fn token_file(&self) -> TokenFile {
-        TokenFile::new(self.folder.path())
+    pub(super) fn tokens(&self) -> TokenPlace {
+        TokenPlace::File(TokenFile::new(self.folder.path()))
     }
 
     pub(super) fn get(&self, path: &str) -> Answer {
@@ -449,9 +449,10 @@ fn reloader(
     };
     let starter = ExporterStarter::new(
         &loaded.config,
-        exporters.clone(),
-        journals.clone(),
-        alerts.clone(),
+        exporters,
+        journals,
+        alerts,
+        PauseMarks::in_folder(&loaded.config.state_dir),
     );
     let plugins = Arc::new([plugin()]);
     let mappings = InputMappingSets::new(InputMappings::default());

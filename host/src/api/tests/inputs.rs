@@ -255,7 +255,7 @@ fn lines_are_answered_as_influxdb_does() {
 #[test]
 fn clients_show_a_token_as_their_protocol_does_and_only_there() {
     let host = Host::start();
-    let token = host.token_file().add("t", &[AccessScope::Ingest]).unwrap();
+    let token = host.tokens().add("t", &[AccessScope::Ingest]).unwrap();
     let token = token.as_str();
     let basic = format!("Basic {}", STANDARD.encode(format!("user:{token}")));
     let influxdb = format!("Token {token}");
@@ -288,7 +288,7 @@ fn clients_show_a_token_as_their_protocol_does_and_only_there() {
 #[test]
 fn a_client_without_the_right_token_is_told_so_as_its_protocol_does() {
     let host = Host::start();
-    let reader = host.token_file().add("r", &[AccessScope::Read]).unwrap();
+    let reader = host.tokens().add("r", &[AccessScope::Read]).unwrap();
     let bearer = format!("Bearer {}", reader.as_str());
     for (shown, status, influxdb, grpc, reason) in [
         (

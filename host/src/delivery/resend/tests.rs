@@ -45,7 +45,7 @@ impl Setup {
             &MemoryBudget::new(1 << 20),
         ));
         let limits = AlertsConfig::default();
-        let opened = alert::open(folder.path(), &limits, &journal);
+        let opened = alert::open(folder.path(), None, &limits, &journal);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         let phase = watch::Sender::new(Phase::Running);
         runtime.spawn(follower.run(phase.subscribe()));
