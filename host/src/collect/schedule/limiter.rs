@@ -30,7 +30,14 @@ pub(super) struct CallLimiter {
 /// The right to call a driver; released when dropped.
 pub(super) struct CallPermit {
     _site: Option<PoolPermit>,
-    _all: PoolPermit,
+    all: PoolPermit,
+}
+
+impl CallPermit {
+    /// The driver has answered. Its batch is in memory for as long as the permit lives, which is not revoked any more.
+    pub(super) fn keep_for_batch(&self) {
+        self.all.keep();
+    }
 }
 
 impl CallLimiter {
@@ -53,7 +60,7 @@ impl CallLimiter {
         };
         CallPermit {
             _site: site,
-            _all: self.all.acquire().await,
+            all: self.all.acquire().await,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Hands out a number of permits for calls.
 //!
 //! A call that takes long loses its permit to a waiting call, so a driver that hangs costs no
-//! permit. Waiting calls get permits in order of arrival.
+//! permit, unless it keeps it for what follows. Waiting calls get permits in order of arrival.
 
 use std::{
     collections::BTreeMap,
@@ -37,7 +37,13 @@ pub(super) struct PoolPermit {
 #[derive(Default)]
 struct HeldPermits {
     last_number: u64,
-    by_number: BTreeMap<u64, (Instant, OwnedSemaphorePermit)>,
+    by_number: BTreeMap<u64, HeldPermit>,
+}
+
+struct HeldPermit {
+    /// `None`: it is not revoked.
+    since: Option<Instant>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl PermitPool {
@@ -64,7 +70,10 @@ impl PermitPool {
         let mut held = self.held();
         held.last_number += 1;
         let number = held.last_number;
-        let permit = permit.map(|permit| (Instant::now(), permit));
+        let permit = permit.map(|permit| HeldPermit {
+            since: Some(Instant::now()),
+            _permit: permit,
+        });
         held.by_number.extend(permit.map(|permit| (number, permit)));
         PoolPermit {
             pool: Arc::clone(self),
@@ -74,14 +83,24 @@ impl PermitPool {
 
     fn revoke_long_held(&self) {
         let now = Instant::now();
-        let is_recent = |since: &Instant| now.saturating_duration_since(*since) < self.max_hold;
+        let is_recent = |since: Instant| now.saturating_duration_since(since) < self.max_hold;
         self.held()
             .by_number
-            .retain(|_, (since, _)| is_recent(since));
+            .retain(|_, permit| permit.since.is_none_or(is_recent));
     }
 
     fn held(&self) -> MutexGuard<'_, HeldPermits> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PoolPermit {
+    /// From now on the permit is not revoked.
+    pub(super) fn keep(&self) {
+        // It may have been revoked already.
+        if let Some(permit) = self.pool.held().by_number.get_mut(&self.number) {
+            permit.since = None;
+        }
     }
 }
 
@@ -111,6 +130,17 @@ mod tests {
         drop(first);
         drop(second.await.unwrap());
         assert_eq!(pool.free.available_permits(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_that_is_kept_is_not_revoked() {
+        let pool = PermitPool::new(1, MAX_HOLD);
+        let kept = pool.acquire().await;
+        kept.keep();
+        let second = tokio::time::timeout(MAX_HOLD * 10, pool.acquire());
+        assert!(second.await.is_err());
+        drop(kept);
+        drop(pool.acquire().await);
     }
 
     #[tokio::test(start_paused = true)]

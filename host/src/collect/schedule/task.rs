@@ -219,7 +219,7 @@ impl<D: Destination> StorageTask<D> {
         stop: &mut watch::Receiver<Option<StopReason>>,
     ) -> Option<FollowUp> {
         // The permit bounds memory, so it is held until the destination has the batch.
-        let _permit = self.permit(stop).await?;
+        let permit = self.permit(stop).await?;
         if kind == Kind::Performance
             && let Some(unsent) = self.unsent.take()
         {
@@ -234,6 +234,7 @@ impl<D: Destination> StorageTask<D> {
             .await?;
         match result {
             Ok(collected) => {
+                permit.keep_for_batch();
                 self.on_success(kind, &collected, took);
                 match kind {
                     Kind::Performance => self.forward_points(collected).await,
