@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use std::{
 
 pub use self::redact::redactor_of;
 use self::redact::{RedactingDriver, redact};
-use super::driver::{Driver, DriverError, DriverTarget};
+use super::driver::{Capabilities, Driver, DriverError, DriverTarget};
 
 /// Creates the driver of a storage. Fails if an option is wrong.
 pub type DriverFactory =
@@ -35,6 +35,8 @@ type DriverFactories = BTreeMap<(String, String), KnownDriver>;
 struct KnownDriver {
     factory: DriverFactory,
     interval: Option<Duration>,
+    /// Those that one of its storages has reported last.
+    capabilities: Mutex<Option<Arc<Capabilities>>>,
 }
 
 /// No driver has this vendor and model.
@@ -114,12 +116,38 @@ impl DriverRegistry {
             }
         };
         let factory = Arc::new(redacting);
-        self.write().insert(key, KnownDriver { factory, interval });
+        let driver = KnownDriver {
+            factory,
+            interval,
+            capabilities: Mutex::default(),
+        };
+        self.write().insert(key, driver);
     }
 
     /// Removes a driver. Drivers that it has created go on.
     pub fn remove(&self, vendor: &str, model: &str) {
         self.write().remove(&(vendor.to_owned(), model.to_owned()));
+    }
+
+    /// What a storage of a driver can measure. It is mostly the same for all of them, and in memory once then.
+    pub(super) fn shared(
+        &self,
+        vendor: &str,
+        model: &str,
+        capabilities: Capabilities,
+    ) -> Arc<Capabilities> {
+        let drivers = self.read();
+        let Some(driver) = drivers.get(&(vendor.to_owned(), model.to_owned())) else {
+            return Arc::new(capabilities);
+        };
+        let mut last = driver
+            .capabilities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(known) if **known == capabilities => Arc::clone(known),
+            Some(_) | None => Arc::clone(last.insert(Arc::new(capabilities))),
+        }
     }
 
     /// The factory of the driver for a vendor and model.
@@ -220,6 +248,21 @@ mod tests {
         assert_eq!(registry.interval("acme", "one"), interval);
         assert_eq!(registry.interval("acme", "two"), None);
         assert_eq!(registry.interval(machine::VENDOR, machine::MODEL), None);
+    }
+
+    #[test]
+    fn what_many_storages_can_measure_is_in_memory_once() {
+        let registry = DriverRegistry::default();
+        let [first, second] = [(); 2]
+            .map(|()| registry.shared(fake::VENDOR, fake::MODEL, Capabilities::new(true, &[])));
+        assert!(Arc::ptr_eq(&first, &second));
+        let other = registry.shared(fake::VENDOR, fake::MODEL, Capabilities::new(false, &[]));
+        assert!(!other.is_historic && second.is_historic);
+        assert!(
+            registry
+                .shared("acme", "one", Capabilities::new(true, &[]))
+                .is_historic
+        );
     }
 
     #[test]

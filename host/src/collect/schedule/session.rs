@@ -44,7 +44,7 @@ pub(super) struct DriverSession {
 struct IdentifiedDriver {
     driver: IdleDriver,
     labels: Arc<StorageLabels>,
-    capabilities: Capabilities,
+    capabilities: Arc<Capabilities>,
 }
 
 impl DriverSession {
@@ -214,7 +214,9 @@ impl DriverSession {
         Ok(IdentifiedDriver {
             driver: opened.driver,
             labels: Arc::new(labels),
-            capabilities: opened.capabilities,
+            capabilities: self
+                .registry
+                .shared(&self.vendor, &self.model, opened.capabilities),
         })
     }
 
