@@ -137,7 +137,7 @@ mod tests {
         let pool = PermitPool::new(1, MAX_HOLD);
         let kept = pool.acquire().await;
         kept.keep();
-        let second = tokio::time::timeout(MAX_HOLD * 10, pool.acquire());
+        let second = timeout(MAX_HOLD * 10, pool.acquire());
         assert!(second.await.is_err());
         drop(kept);
         drop(pool.acquire().await);
