@@ -218,16 +218,21 @@ impl<D: Destination> StorageTask<D> {
         kind: Kind,
         stop: &mut watch::Receiver<Option<StopReason>>,
     ) -> Option<FollowUp> {
-        // The permit bounds memory, so it is held until the destination has the batch.
-        let permit = self.permit(stop).await?;
+        // The permit bounds memory, so it is held until the destination has the batch. A call that takes long may lose it
+        // before.
+        let mut permit = self.permit(stop).await?;
         if kind == Kind::Performance
             && let Some(unsent) = self.unsent.take()
         {
+            permit.keep_for_batch();
             self.forward_points(*unsent).await;
             // The window of the next measurement includes the time of this one.
             if self.unsent.is_some() {
                 return Some(FollowUp::Repeat);
             }
+            // A driver that hangs must not keep it.
+            drop(permit);
+            permit = self.permit(stop).await?;
         }
         let (result, took) = self
             .timed(stop, async |task| task.collect(kind).await)
