@@ -52,13 +52,13 @@ pub(super) fn run(
     let settings = config::load_state_settings(options.config.as_deref());
     let StateSettings {
         state_dir,
-        cluster,
+        has_state_in_database,
         key_file: configured,
         audit_file,
     } = settings.map_err(Error::configuration)?;
     // What is in the database of a cluster, only the active host changes.
-    let is_remote = cluster.is_some_and(|cluster| cluster.has_state_in_database());
-    let is_running = is_remote || args.host.host.is_some() || journal::holder(&state_dir).is_some();
+    let is_running =
+        has_state_in_database || args.host.host.is_some() || journal::holder(&state_dir).is_some();
     let secrets = if is_running {
         let client = options.host_client(&args.host)?;
         let body = match &key_file {

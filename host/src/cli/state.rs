@@ -205,13 +205,11 @@ fn verify(
 
 /// Says what the state folder does not have.
 fn note_elsewhere(settings: &StateSettings, output: &Output<'_>) {
-    let cluster = settings.cluster.as_ref();
-    if let Some(cluster) = cluster.filter(|cluster| cluster.has_state_in_database()) {
-        output.note(&format!(
+    if settings.has_state_in_database {
+        output.note(
             "the batches of this host are on Kafka, and its storages, active alerts, tokens and pauses are in the database of the \
-             cluster ({}): they are not in the state folder, and have backups of their own",
-            cluster.database_name()
-        ));
+             cluster: they are not in the state folder, and have backups of their own",
+        );
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn run(
     command: &TokensCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let settings = config::load_state_settings(options.config.as_deref());
+    let settings = config::load_token_settings(options.config.as_deref());
     let settings = settings.map_err(Error::configuration)?;
     let place = settings.tokens().map_err(Error::failed)?;
     let change = match command {

@@ -220,14 +220,25 @@ pub fn load_api(explicit: Option<&Path>) -> Result<ApiConfig, LoadError> {
 #[derive(Debug)]
 pub struct StateSettings {
     pub state_dir: PathBuf,
-    pub cluster: Option<ClusterConfig>,
+    /// Whether the hosts of a cluster have their state in its database.
+    pub has_state_in_database: bool,
     /// `inventory.key_file`.
     pub key_file: Option<PathBuf>,
     /// `log.audit_file`.
     pub audit_file: Option<PathBuf>,
 }
 
-impl StateSettings {
+/// What commands need that work on the tokens of the API.
+#[derive(Debug)]
+pub struct TokenSettings {
+    state_dir: PathBuf,
+    /// `None`: the tokens are in the state folder.
+    cluster: Option<ClusterConfig>,
+    /// `log.audit_file`.
+    pub audit_file: Option<PathBuf>,
+}
+
+impl TokenSettings {
     /// # Errors
     ///
     /// A file of a certificate of the database cannot be used.
@@ -262,8 +273,22 @@ fn token_place(cluster: Option<&ClusterConfig>, state_dir: &Path) -> Result<Toke
 pub fn load_state_settings(explicit: Option<&Path>) -> Result<StateSettings, LoadError> {
     load_part(explicit, |root| StateSettings {
         state_dir: take_state_dir(root),
-        cluster: take_cluster(root),
+        has_state_in_database: names_kafka(root),
         key_file: service::read_inventory(root.take_section("inventory")).key_file,
+        audit_file: take_path(&mut root.take_section("log"), "audit_file"),
+    })
+}
+
+/// Reads [`TokenSettings`] only, and `[cluster]` if the tokens are in its database: other mistakes and missing secrets do not
+/// matter.
+///
+/// # Errors
+///
+/// As [`load`], but only mistakes of these keys.
+pub fn load_token_settings(explicit: Option<&Path>) -> Result<TokenSettings, LoadError> {
+    load_part(explicit, |root| TokenSettings {
+        state_dir: take_state_dir(root),
+        cluster: names_kafka(root).then(|| take_cluster(root)).flatten(),
         audit_file: take_path(&mut root.take_section("log"), "audit_file"),
     })
 }
@@ -419,6 +444,11 @@ fn read(mut root: Section<'_>) -> Config {
 fn take_cluster(root: &mut Section<'_>) -> Option<ClusterConfig> {
     let setting = root.take("cluster")?;
     cluster::read_cluster(&setting)
+}
+
+/// Whether the document has a table `[cluster.kafka]`.
+fn names_kafka(root: &mut Section<'_>) -> bool {
+    root.take_section("cluster").take("kafka").is_some()
 }
 
 fn has_state_in_database(cluster: Option<&ClusterConfig>) -> bool {
