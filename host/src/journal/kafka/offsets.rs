@@ -88,14 +88,19 @@ impl OffsetMirror {
         }
     }
 
-    /// Sets the offsets that have changed, and removes those of exporters that have no cursor any more.
+    /// Sets the offsets that have changed, and removes those that this owner has set for exporters that have no cursor any
+    /// more. Returns the first failure. One that does not pass is of its group only.
     async fn mirror(&mut self) -> Result<(), BrokerFailure> {
         let wanted = self.wanted();
         let is_due = self.refreshed.elapsed() >= REFRESH_INTERVAL;
+        let mut first = Ok(());
         for (group, offset) in &wanted {
             if is_due || self.offsets.get(group) != Some(offset) {
-                self.groups.commit(group, *offset).await?;
-                self.offsets.insert(group.clone(), *offset);
+                match self.groups.commit(group, *offset).await {
+                    Ok(()) => drop(self.offsets.insert(group.clone(), *offset)),
+                    Err(failure) if failure.may_pass() => return Err(failure),
+                    Err(failure) => first = first.and(Err(failure)),
+                }
             }
         }
         if is_due {
@@ -104,10 +109,13 @@ impl OffsetMirror {
         let is_removed = |group: &&String| !wanted.contains_key(*group);
         let removed: Vec<_> = self.offsets.keys().filter(is_removed).cloned().collect();
         for group in removed {
-            self.groups.remove(&group).await?;
-            self.offsets.remove(&group);
+            match self.groups.remove(&group).await {
+                Ok(()) => drop(self.offsets.remove(&group)),
+                Err(failure) if failure.may_pass() => return Err(failure),
+                Err(failure) => first = first.and(Err(failure)),
+            }
         }
-        Ok(())
+        first
     }
 
     /// The offset of the record where each cursor is, or of the next one to come.

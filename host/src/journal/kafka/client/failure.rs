@@ -19,6 +19,21 @@ impl BrokerFailure {
         self.may_pass
     }
 
+    /// This failure after that of another broker. It may pass if one of them may. The text is that of the first broker, which the
+    /// reader of the configuration knows, unless only the other one needs the reader.
+    pub(super) fn after(self, first: Option<Self>) -> Self {
+        let Some(first) = first else {
+            return self;
+        };
+        let may_pass = first.may_pass || self.may_pass;
+        let shown = if first.may_pass && !self.may_pass {
+            self
+        } else {
+            first
+        };
+        Self { may_pass, ..shown }
+    }
+
     pub(super) fn of_broker(address: &str, reason: impl std::fmt::Display) -> Self {
         Self::lasting(format!("broker `{address}`: {reason}"))
     }
@@ -46,7 +61,7 @@ impl BrokerFailure {
         if is_encrypted && error.kind() == io::ErrorKind::UnexpectedEof {
             let reason = "it ends the TLS handshake (is it stopping, or does its listener not use TLS? Then set \
                           `cluster.kafka.tls = false`, or use the port of another listener)";
-            return Self::of_broker(address, reason);
+            return Self::unreachable(address, reason);
         }
         if let Some(reason) = tls::reason_of(error) {
             return Self::of_broker(address, reason);
@@ -161,5 +176,24 @@ impl BrokerFailure {
                 || error == Code::InvalidReplicationFactor,
             ..Self::of_topic(topic, reason)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_brokers_the_one_that_needs_the_reader_is_named_and_one_that_may_come_back_is_waited_for()
+     {
+        let away = || BrokerFailure::unreachable("a:9092", "refuses connections");
+        let wrong = || BrokerFailure::of_broker("b:9092", "the password is wrong");
+        assert_eq!(wrong().after(None), wrong());
+        for both in [away().after(Some(wrong())), wrong().after(Some(away()))] {
+            assert!(both.may_pass());
+            assert_eq!(both.to_string(), wrong().to_string());
+        }
+        let second = BrokerFailure::unreachable("c:9092", "refuses connections");
+        assert_eq!(second.after(Some(away())), away());
     }
 }

@@ -85,8 +85,13 @@ impl GroupClient {
             .with_topics(vec![topic]);
         self.call(group, async |coordinator| {
             let answer = coordinator.call(&request).await?;
-            let is_absent = answer.error_code == ResponseError::GroupIdNotFound.code();
-            Ok(if is_absent { 0 } else { answer.error_code })
+            let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+            let code = match partitions.next() {
+                Some(partition) if answer.error_code == 0 => partition.error_code,
+                Some(_) | None => answer.error_code,
+            };
+            let is_absent = code == ResponseError::GroupIdNotFound.code();
+            Ok(if is_absent { 0 } else { code })
         })
         .await
     }

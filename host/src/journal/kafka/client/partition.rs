@@ -307,8 +307,7 @@ impl PartitionClient {
         for address in &self.name.brokers {
             match self.ask(address).await {
                 Ok(answer) => return Ok(answer),
-                // The first broker of the configuration is the one that its reader knows.
-                Err(error) => failure = failure.or(Some(error)),
+                Err(other) => failure = Some(other.after(failure)),
             }
         }
         Err(failure.unwrap_or_else(|| BrokerFailure::of_topic(&self.name.topic, "no brokers")))
