@@ -39,6 +39,7 @@ const CONFIG: &str = r#"
 performance_exporters = "sum"
 plugin_dirs = ["@/plugins"]
 state_dir = "@/state"
+inventory.key_file = "@/inventory.key"
 [exporter.sum]
 plugin = "PerformanceExporterSum"
 [cluster]
