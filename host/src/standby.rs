@@ -26,6 +26,7 @@ use crate::{
     config::{ClusterConfig, Config, Loaded},
     journal::{Journals, OpenError, StateLock},
     platform::{FolderLock, machine_name},
+    postgres::DatabaseFailure,
     state::{self, StateError},
 };
 
@@ -58,7 +59,7 @@ pub enum StandbyError {
     #[error("`cluster`: {0}")]
     Cluster(Failure),
     #[error("cannot take the state of the cluster: {0}")]
-    ClusterState(String),
+    ClusterState(DatabaseFailure),
     #[error("cannot create a temporary folder")]
     Temporary(#[source] io::Error),
     #[error("cannot tell where the API listens")]
@@ -162,7 +163,7 @@ impl Standby {
     pub async fn run(
         self,
         stop: impl Future<Output = ()>,
-        read_config: impl Fn() -> Loaded,
+        read_config: impl FnMut() -> Loaded,
     ) -> Result<Option<(Loaded, ActiveMember)>, StandbyError> {
         let Self {
             config,

@@ -112,10 +112,8 @@ impl TokenDatabase {
         let runtime = runtime.map_err(|error: io::Error| TokenFileError::Database {
             reason: error.to_string(),
         })?;
-        let done = runtime.block_on(async { work(&mut self.database.connect().await?).await });
-        done.map_err(|error| TokenFileError::Database {
-            reason: self.database.reason(error),
-        })
+        let done = runtime.block_on(self.database.run(work));
+        done.map_err(|reason| TokenFileError::Database { reason })
     }
 }
 

@@ -333,11 +333,18 @@ impl Follower {
                     self.alerts.lock().mark_saved();
                     return Ok(());
                 }
-                Ok(Err(error)) => log::log!(retry_level(attempt), "{error}"),
-                Err(error) => log::error!("the table of active alerts was not saved: {error}"),
+                Ok(Err(error)) => {
+                    log::log!(retry_level(attempt), "{error}");
+                    // The store may open a new, empty file for the next attempt. The database keeps what it has.
+                    if matches!(error, AlertStoreError::Database(_)) {
+                        self.alerts.lock().mark_all_changed();
+                    }
+                }
+                Err(error) => {
+                    log::error!("the table of active alerts was not saved: {error}");
+                    self.alerts.lock().mark_all_changed();
+                }
             }
-            // The store may open a new, empty file for the next attempt.
-            self.alerts.lock().mark_all_changed();
             pause(phase).await?;
         }
     }

@@ -182,8 +182,10 @@ async fn stand_by(
     manager.ready();
     let alive = tokio::spawn(keep_alive(Arc::clone(manager), Vec::new()));
     let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
+    let mut reported = None;
+    let read_config = || read_again(loaded, file.as_deref(), &mut reported);
     let active = tokio::select! {
-        active = standby.run(signals.stop, || read_again(loaded, file.as_deref())) => active,
+        active = standby.run(signals.stop, read_config) => active,
         never = check_readiness(readiness, signals.reload, manager, audit) => match never {},
     };
     alive.abort();
@@ -222,13 +224,25 @@ async fn record_reload(audit: &AuditLog, is_done: bool) {
     drop(spawn_blocking(move || audit.record(&record)).await);
 }
 
-/// The configuration as it is now: a standby may have waited for long.
-fn read_again(loaded: &Loaded, file: Option<&Path>) -> Loaded {
-    let read = tokio::task::block_in_place(|| config::load(file));
-    read.unwrap_or_else(|error| {
-        log::error!("the configuration has mistakes, this host becomes active with the one that it started with: {error}");
-        loaded.clone()
-    })
+/// The configuration as it is now: a standby may have waited for long. The lease and the lock of the state folder are those of
+/// the start. `reported` is why the configuration was not used, as the log has it.
+fn read_again(loaded: &Loaded, file: Option<&Path>, reported: &mut Option<String>) -> Loaded {
+    let is_same = |read: &Loaded| {
+        read.config.cluster == loaded.config.cluster
+            && read.config.state_dir == loaded.config.state_dir
+    };
+    let reason = match tokio::task::block_in_place(|| config::load(file)) {
+        Ok(read) if is_same(&read) => return read,
+        Ok(_) => "`cluster` or `state_dir` have changed, which needs a restart".to_owned(),
+        Err(error) => format!("the configuration has mistakes: {error}"),
+    };
+    if reported.as_ref() != Some(&reason) {
+        log::error!(
+            "this host becomes active with the configuration that it started with: {reason}"
+        );
+        *reported = Some(reason);
+    }
+    loaded.clone()
 }
 
 /// Ends the process because another host may be active. Nothing is drained: this process may not write any

@@ -68,28 +68,36 @@ impl HistoryStore for HistoryFile {
 
 /// The database of a cluster, so that the hosts of the cluster have one history.
 #[derive(Debug)]
-pub struct DatabaseHistory(Arc<FencedDatabase>);
+pub struct DatabaseHistory {
+    database: Arc<FencedDatabase>,
+    /// As it was when the store was opened.
+    history: Option<String>,
+}
 
 impl DatabaseHistory {
-    #[must_use]
-    pub fn of(database: Arc<FencedDatabase>) -> Self {
-        Self(database)
+    /// # Errors
+    ///
+    /// The history cannot be read. To go on with an empty one would replace that of all hosts.
+    pub fn open(database: Arc<FencedDatabase>) -> Result<Self, String> {
+        const READ: &str = "SELECT clock FROM delfin_states WHERE lease = $1";
+        let read = database
+            .read(async |client, lease| Ok(client.query_one(READ, &[&lease]).await?.get(0)));
+        Ok(Self {
+            history: read?,
+            database,
+        })
     }
 }
 
 impl HistoryStore for DatabaseHistory {
     fn read(&self) -> io::Result<Option<String>> {
-        const READ: &str = "SELECT clock FROM delfin_states WHERE lease = $1";
-        let read = self
-            .0
-            .read(async |client, lease| Ok(client.query_one(READ, &[&lease]).await?.get(0)));
-        read.map_err(io::Error::other)
+        Ok(self.history.clone())
     }
 
     fn write(&self, history: &str) -> io::Result<()> {
         const WRITE: &str = "UPDATE delfin_states SET clock = $2 WHERE lease = $1";
         let history = history.to_owned();
-        let written = self.0.change(async move |tx, lease| {
+        let written = self.database.change(async move |tx, lease| {
             tx.execute(WRITE, &[&lease, &history]).await?;
             Ok(())
         });

@@ -279,7 +279,7 @@ mod tests {
         let Some(lease) = TestLease::new() else {
             return;
         };
-        let store = |epoch| DatabaseHistory::of(Arc::new(lease.owner(epoch).unwrap()));
+        let store = |epoch| DatabaseHistory::open(Arc::new(lease.owner(epoch).unwrap())).unwrap();
         let last_run = HostClock::manual(1_000);
         last_run.save(&store(1)).unwrap();
         let former = store(1);

@@ -3,6 +3,8 @@
 //! Promises: a lease is taken only as it was seen, so that of two members that see it unused one gets it, and
 //! its epoch grows each time. No two clocks are compared: times in the tables are for people.
 
+use std::time::Duration;
+
 use delfin_plugin_api::{
     Failure,
     postgres::{
@@ -11,8 +13,16 @@ use delfin_plugin_api::{
     },
 };
 
+use tokio::time::timeout;
+
 use super::view::{MemberRole, MemberView};
-use crate::{config::ClusterConfig, postgres::ClusterDatabase};
+use crate::{
+    config::ClusterConfig,
+    postgres::{ClusterDatabase, StoreError},
+};
+
+/// The longest time that a check may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A lease and a member that no configuration can name.
 const PROBE: &str = ":check";
@@ -226,5 +236,8 @@ pub async fn check(config: &ClusterConfig) -> Result<(), Failure> {
         store.0.batch_execute("ROLLBACK").await?;
         Ok::<(), PostgresError>(())
     };
-    checked.await.map_err(|error| database.failure(error))
+    match timeout(CHECK_TIMEOUT, checked).await {
+        Ok(checked) => checked.map_err(|error| database.failure(error)),
+        Err(_) => Err(Failure::retry(database.reason(StoreError::TooSlow))),
+    }
 }

@@ -137,8 +137,8 @@ pub(crate) async fn check_key(
     lease: &str,
     key_file: &Path,
 ) -> Result<(), String> {
-    let read = async { read_texts(&database.connect().await?, lease).await };
-    let texts = read.await.map_err(|error| database.reason(error))?;
+    let texts = database.run(async |client| read_texts(client, lease).await);
+    let texts = texts.await?;
     let checked = Sealer::read(key_file);
     let checked = checked.and_then(|sealer| check_texts(&texts, &sealer, key_file));
     checked.map_err(|error| error.to_string())

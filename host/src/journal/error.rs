@@ -85,6 +85,9 @@ pub enum OpenError {
     },
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The clock of a cluster, in its database. It may be read later. The reason has the remedy.
+    #[error("cannot read the clock of the cluster: {reason}")]
+    History { reason: String },
     /// A journal on Kafka. The reason has the remedy.
     #[error("cannot open journal `{journal}`: {reason}")]
     Remote {

@@ -1,15 +1,18 @@
 //! Connections to the database, and its tables.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use delfin_plugin_api::{
     Failure,
     postgres::{PostgresConnector, PostgresError, Remedies, tokio_postgres::Client},
 };
-use tokio::time::error::Elapsed;
+use tokio::time::{error::Elapsed, timeout};
 
-use super::{StoreError, error::SUPERSEDED};
+use super::{DatabaseFailure, StoreError, error::SUPERSEDED};
 use crate::write_guard::LEASE_OVER;
+
+/// The longest time that the database may take for a call.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TABLES: &str = include_str!("schema.sql");
 
@@ -90,16 +93,40 @@ impl ClusterDatabase {
         error.into_failure(&self.name, &remedies)
     }
 
+    /// What an error means to those who do not know the database.
+    #[must_use]
+    pub fn explain(&self, error: StoreError) -> DatabaseFailure {
+        let (reason, may_pass) = match error {
+            StoreError::Database(error) => {
+                let failure = self.failure(error);
+                let may_pass = matches!(failure, Failure::Retry { .. });
+                (failure.to_string(), may_pass)
+            }
+            StoreError::TooSlow => (format!("`{}`: does not answer in time", self.name), true),
+            StoreError::Superseded => (SUPERSEDED.to_owned(), false),
+            StoreError::Late => (LEASE_OVER.to_owned(), false),
+            StoreError::Content(reason) => (reason, false),
+        };
+        DatabaseFailure { reason, may_pass }
+    }
+
     /// The reason of an error, with the name of the database and the remedy.
     #[must_use]
     pub fn reason(&self, error: StoreError) -> String {
-        match error {
-            StoreError::Database(error) => self.failure(error).to_string(),
-            StoreError::TooSlow => format!("`{}`: does not answer in time", self.name),
-            StoreError::Superseded => SUPERSEDED.to_owned(),
-            StoreError::Late => LEASE_OVER.to_owned(),
-            StoreError::Content(reason) => reason,
-        }
+        self.explain(error).reason
+    }
+
+    /// Connects and does something, which together may take as long as a call.
+    ///
+    /// # Errors
+    ///
+    /// The reason.
+    pub async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Client) -> Result<T, StoreError>,
+    ) -> Result<T, String> {
+        let done = async { work(&mut self.connect().await?).await };
+        self.result(timeout(CALL_TIMEOUT, done).await)
     }
 
     /// The result of a call of the database, or the reason why it failed or took too long.

@@ -17,6 +17,16 @@ pub enum StoreError {
     Content(String),
 }
 
+/// An error as others see it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct DatabaseFailure {
+    /// With the name of the database and the remedy.
+    pub reason: String,
+    /// The same call may succeed later.
+    pub may_pass: bool,
+}
+
 /// Why a former owner changes nothing.
 pub(super) const SUPERSEDED: &str = "a member with a later epoch is the owner (if the table `delfin_leases` was restored, set `epoch` in it \
                           above those in `delfin_states` and `delfin_journals`)";

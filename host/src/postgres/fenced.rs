@@ -6,6 +6,8 @@
 //!
 //! A thread of its own makes the calls, one after the other, so that callers can wait without a runtime.
 
+use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::mpsc as blocking;
 use std::thread;
@@ -15,18 +17,16 @@ use delfin_plugin_api::postgres::tokio_postgres::{Client, Transaction};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::{ClusterDatabase, StoreError};
+use super::{ClusterDatabase, DatabaseFailure, StoreError, database::CALL_TIMEOUT};
 use crate::write_guard::WriteGuard;
-
-/// The longest time that the database may take for a call.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How soon the outcome of a commit is asked for again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The state of the owner.
-#[derive(Debug)]
 pub struct FencedDatabase {
+    /// Hosts and ports, for messages.
+    name: String,
     jobs: mpsc::UnboundedSender<DatabaseJob>,
 }
 
@@ -55,7 +55,8 @@ impl FencedDatabase {
         lease: &str,
         epoch: i64,
         guard: &'static WriteGuard,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, DatabaseFailure> {
+        let name = database.name().to_owned();
         let mut link = StateLink {
             database,
             lease: lease.to_owned(),
@@ -66,7 +67,7 @@ impl FencedDatabase {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| error.to_string())?;
+            .map_err(no_thread)?;
         let (jobs, mut queue) = mpsc::unbounded_channel::<DatabaseJob>();
         let serve = move || {
             runtime.block_on(async {
@@ -76,8 +77,8 @@ impl FencedDatabase {
             });
         };
         let thread = thread::Builder::new().name("state".to_owned());
-        thread.spawn(serve).map_err(|error| error.to_string())?;
-        let opened = Self { jobs };
+        thread.spawn(serve).map_err(no_thread)?;
+        let opened = Self { name, jobs };
         opened.run(async |link| link.claim().await)?;
         Ok(opened)
     }
@@ -91,38 +92,59 @@ impl FencedDatabase {
         &self,
         query: impl AsyncFnOnce(&Client, &str) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, String> {
-        self.run(async move |link| link.read(query).await)
+        let found = self.run(async move |link| link.read(query).await);
+        found.map_err(|failure| failure.reason)
     }
 
     /// Changes something, in a transaction. The change gets the name of the lease.
     ///
     /// # Errors
     ///
-    /// The reason, with the remedy. Nothing was changed, unless another member has become the owner meanwhile.
+    /// The reason, with the remedy. Nothing was changed, unless the lease has ended before the outcome was known.
     pub fn change<T: Send + 'static>(
         &self,
         change: impl AsyncFnOnce(&Transaction<'_>, &str) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, String> {
-        self.run(async move |link| link.change(change).await)
+        let changed = self.run(async move |link| link.change(change).await);
+        changed.map_err(|failure| failure.reason)
     }
 
     /// Has the thread do something, and waits for it.
     fn run<T: Send + 'static>(
         &self,
         work: impl AsyncFnOnce(&mut StateLink) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, String> {
+    ) -> Result<T, DatabaseFailure> {
         let (result, reply) = blocking::sync_channel(1);
         let job: DatabaseJob = Box::new(move |link| {
             Box::pin(async move {
                 let done = work(link).await;
                 // The caller waits for this.
-                let _ = result.send(done.map_err(|error| link.database.reason(error)));
+                let _ = result.send(done.map_err(|error| link.database.explain(error)));
             })
         });
         let _ = self.jobs.send(job);
-        let ended = || Err("the thread of the database ended".to_owned());
+        let ended = || Err(lasting("the thread of the database ended"));
         reply.recv().unwrap_or_else(|_| ended())
     }
+}
+
+impl fmt::Debug for FencedDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FencedDatabase").field(&self.name).finish()
+    }
+}
+
+fn lasting(reason: impl fmt::Display) -> DatabaseFailure {
+    DatabaseFailure {
+        reason: reason.to_string(),
+        may_pass: false,
+    }
+}
+
+fn no_thread(error: io::Error) -> DatabaseFailure {
+    lasting(format_args!(
+        "cannot start the thread of the database: {error}"
+    ))
 }
 
 impl StateLink {

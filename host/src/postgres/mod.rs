@@ -14,7 +14,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use database::ClusterDatabase;
-pub use error::StoreError;
+pub use error::{DatabaseFailure, StoreError};
 pub use fenced::FencedDatabase;
 
 /// Text without the one character that the database does not take.

@@ -22,10 +22,13 @@ pub(crate) fn port() -> Option<u16> {
 
 /// The database of a server, or of a relay in front of it.
 pub(crate) fn database_at(port: u16) -> ClusterDatabase {
-    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+    ClusterDatabase::new(connector_to(port, "postgres"), &format!("127.0.0.1:{port}"))
+}
+
+pub(super) fn connector_to(port: u16, database: &str) -> PostgresConnector {
+    let url = format!("postgres://postgres@127.0.0.1:{port}/{database}");
     let options: Config = url.parse().unwrap();
-    let connector = PostgresConnector::new(options, None).unwrap();
-    ClusterDatabase::new(connector, &format!("127.0.0.1:{port}"))
+    PostgresConnector::new(options, None).unwrap()
 }
 
 /// A lease that no other test has.
@@ -66,6 +69,7 @@ impl TestLease {
         epoch: i64,
         guard: &'static WriteGuard,
     ) -> Result<FencedDatabase, String> {
-        FencedDatabase::open(self.database(), &self.name, epoch, guard)
+        let opened = FencedDatabase::open(self.database(), &self.name, epoch, guard);
+        opened.map_err(|failure| failure.reason)
     }
 }

@@ -4,7 +4,7 @@ use delfin_tests::receivers::Relay;
 
 use super::{
     ClusterDatabase, FencedDatabase, StoreError,
-    testing::{TestLease, port},
+    testing::{TestLease, connector_to, port},
 };
 use crate::write_guard::WriteGuard;
 
@@ -137,13 +137,17 @@ fn without_the_database_a_change_is_refused_with_its_name_and_with_it_they_go_on
 
 #[tokio::test]
 async fn tables_that_are_tried_out_are_not_made() {
-    let Some(lease) = TestLease::new() else {
+    let Some(port) = port() else {
         return;
     };
-    let database: ClusterDatabase = lease.database();
+    let server = connector_to(port, "postgres").connect().await.unwrap();
+    server.batch_execute("CREATE DATABASE tried").await.unwrap();
+    let database = ClusterDatabase::new(connector_to(port, "tried"), "tried");
     let tried = database.try_out().await.unwrap();
-    tried
-        .batch_execute("SELECT FROM delfin_tokens")
-        .await
-        .unwrap();
+    let used = tried.batch_execute("SELECT FROM delfin_tokens").await;
+    used.unwrap();
+    drop(tried);
+    let other = connector_to(port, "tried").connect().await.unwrap();
+    let absent = other.batch_execute("SELECT FROM delfin_tokens").await;
+    assert!(absent.is_err());
 }

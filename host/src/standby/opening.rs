@@ -1,7 +1,7 @@
-//! Opens the journals of a host that has the lease, and waits for brokers that are away.
+//! Opens the journals of a host that has the lease, and waits for brokers and a database that are away.
 //!
-//! Promises: while only brokers of Kafka are missing, this host tries again, each time with its configuration as it is then, and
-//! keeps the lease. To give the lease back would help only if another host reached the brokers.
+//! Promises: while only brokers of Kafka or the database are missing, this host tries again, each time with its configuration as it
+//! is then, and keeps the lease as long as it can. To give the lease back would help only if another host reached them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +22,14 @@ use crate::{
 /// The wait after an attempt.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// What the attempts to open the journals share.
+struct Opening {
+    member: ClusterMember,
+    lock: Arc<StateLock>,
+    /// The state in the database, once it was taken.
+    state: Option<Arc<FencedDatabase>>,
+}
+
 /// Opens the journals with the configuration that `read_config` returns.
 ///
 /// # Errors
@@ -30,23 +38,28 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 pub(super) async fn open_journals(
     member: &ClusterMember,
     lock: StateLock,
-    read_config: impl Fn() -> Loaded,
+    mut read_config: impl FnMut() -> Loaded,
     state: &StandbyState,
 ) -> Result<(Loaded, Journals), StandbyError> {
-    let lock = Arc::new(lock);
+    let mut opening = Opening {
+        member: member.clone(),
+        lock: Arc::new(lock),
+        state: None,
+    };
     let mut reported = None;
     loop {
         let loaded = read_config();
-        let (config, lock, member) = (loaded.config.clone(), Arc::clone(&lock), member.clone());
-        let opening = spawn_blocking(move || {
-            let limits = JournalLimits::from(&config.journal);
-            let cluster = cluster_journals(&config, &member)?;
-            let opened = journal::open_locked(&config.state_dir, lock, &limits, cluster);
-            opened.map_err(StandbyError::from)
+        let config = loaded.config.clone();
+        let attempt = spawn_blocking(move || {
+            let opened = opening.attempt(&config);
+            (opening, opened)
         });
-        let reason = match opening.await.map_err(StandbyError::Opening)? {
-            Err(StandbyError::Journal(error @ OpenError::Remote { may_pass: true, .. })) => {
-                error.to_string()
+        let (left, opened) = attempt.await.map_err(StandbyError::Opening)?;
+        opening = left;
+        let reason = match opened {
+            Err(error) if may_pass(&error) => {
+                let reason = error.to_string();
+                loaded.config.redactor.redact(&reason).into_owned()
             }
             opened => return Ok((loaded, opened?)),
         };
@@ -61,24 +74,49 @@ pub(super) async fn open_journals(
     }
 }
 
-/// Takes what a member has on Kafka and in the database; `None`: everything is in the state folder. Blocks until the database has
-/// answered.
-fn cluster_journals(
-    config: &Config,
-    member: &ClusterMember,
-) -> Result<Option<ClusterJournals>, StandbyError> {
-    let Some(cluster) = &config.cluster else {
-        return Ok(None);
-    };
-    // A member that has just lost its lease ends. The database refuses an epoch that is over.
-    let epoch = member.epoch().unwrap_or_default();
-    let Some(kafka) = cluster.journals(epoch).map_err(StandbyError::Cluster)? else {
-        return Ok(None);
-    };
-    state::refuse_left_over(&config.state_dir)?;
-    let state = FencedDatabase::open(kafka.database.clone(), &cluster.name, epoch, &WRITE_GUARD);
-    Ok(Some(ClusterJournals {
-        kafka,
-        state: Arc::new(state.map_err(StandbyError::ClusterState)?),
-    }))
+/// Whether the same attempt may succeed later.
+const fn may_pass(error: &StandbyError) -> bool {
+    match error {
+        StandbyError::ClusterState(failure) => failure.may_pass,
+        StandbyError::Journal(OpenError::Remote { may_pass, .. }) => *may_pass,
+        StandbyError::Journal(OpenError::History { .. }) => true,
+        _ => false,
+    }
+}
+
+impl Opening {
+    /// Blocks until the database and the brokers have answered.
+    fn attempt(&mut self, config: &Config) -> Result<Journals, StandbyError> {
+        let limits = JournalLimits::from(&config.journal);
+        let cluster = self.cluster_journals(config)?;
+        let lock = Arc::clone(&self.lock);
+        let opened = journal::open_locked(&config.state_dir, lock, &limits, cluster);
+        Ok(opened?)
+    }
+
+    /// Takes what a member has on Kafka and in the database; `None`: everything is in the state folder.
+    fn cluster_journals(
+        &mut self,
+        config: &Config,
+    ) -> Result<Option<ClusterJournals>, StandbyError> {
+        let Some(cluster) = &config.cluster else {
+            return Ok(None);
+        };
+        // A member that has just lost its lease ends. The database refuses an epoch that is over.
+        let epoch = self.member.epoch().unwrap_or_default();
+        let Some(kafka) = cluster.journals(epoch).map_err(StandbyError::Cluster)? else {
+            return Ok(None);
+        };
+        state::refuse_left_over(&config.state_dir)?;
+        let state = match &self.state {
+            Some(state) => Arc::clone(state),
+            None => {
+                let database = kafka.database.clone();
+                let taken = FencedDatabase::open(database, &cluster.name, epoch, &WRITE_GUARD);
+                let taken = Arc::new(taken.map_err(StandbyError::ClusterState)?);
+                Arc::clone(self.state.insert(taken))
+            }
+        };
+        Ok(Some(ClusterJournals { kafka, state }))
+    }
 }

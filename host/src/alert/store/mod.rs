@@ -38,8 +38,8 @@ pub enum AlertStoreError {
 pub(super) trait AlertStore: Send {
     /// Writes changes, and the position after them: all of it, or nothing.
     ///
-    /// After an error the next call opens the store again, which may be a new, empty one. The
-    /// caller has to pass every alert then.
+    /// After an error of a file, the next call opens the store again, which may be a new, empty one. The
+    /// caller has to pass every alert then. After others, it passes the same changes again.
     fn save(&mut self, next: Seq, changes: &TableChanges) -> Result<(), AlertStoreError>;
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Promises: a resource keeps its id for as long as its storage lists it, also over the loss of
 //! the file. A list replaces the one before in one transaction. A file that is damaged, or of
-//! another version, is replaced by an empty one; the next syncs fill it again.
+//! another version, is replaced by an empty one; the next syncs fill it again, or the database of a cluster does.
 //!
 //! The file is apart from the registrations, because it can be replaced and they cannot. In a cluster whose hosts share no folder, it
 //! is a copy of the lists in the database.
@@ -284,7 +284,7 @@ impl ResourceStore {
         let checked = RESOURCES.check_disk(&self.path);
         let removed = checked.and_then(|()| RESOURCES.remove(&self.path));
         removed.map_err(|error| unavailable(&error))?;
-        log::warn!(reason:%; "list of resources replaced by an empty one, it is filled again by the next syncs");
+        log::warn!(reason:%; "list of resources replaced by an empty one, which is filled again");
         file.is_current = false;
         let opened = RESOURCES.open(&self.path, |_| Ok(()));
         let (connection, ()) = opened.map_err(|error| unavailable(&error))?;

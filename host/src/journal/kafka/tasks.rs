@@ -14,6 +14,7 @@ use super::reads::{self, JournalReads, ReadJob, delete_from_partition};
 use super::shared::OwnerState;
 use crate::clock::HostClock;
 use crate::journal::JournalLimits;
+use crate::postgres::DatabaseFailure;
 use crate::write_guard::WriteGuard;
 
 /// Where one journal is.
@@ -66,8 +67,10 @@ impl JournalTasks {
             guard,
         } = place;
         let claimed = owner.claim().await;
-        let (store, loaded) =
-            claimed.map_err(|error| OpenFailure::lasting(owner.database.reason(error)))?;
+        let (store, loaded) = claimed.map_err(|error| {
+            let DatabaseFailure { reason, may_pass } = owner.database.explain(error);
+            OpenFailure { reason, may_pass }
+        })?;
         let (term, known_head) = (loaded.term, loaded.head);
         let shared = Arc::new(OwnerState::new(loaded, limits, clock));
         let queries = Arc::new(StateQueries::new(owner.clone()));
