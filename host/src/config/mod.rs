@@ -79,9 +79,6 @@ use names::ExporterNames;
 use parts::{ConfigParts, KeyConflict, SyntaxError};
 use read::{Findings, Section, TomlDocument};
 
-const KEY_FILE_MISSING: &str = "is missing, and with `cluster.kafka` the hosts of a cluster need one key for the access data of \
-                                 storages (make it with `head -c 32 /dev/urandom`, and copy it to each host with mode 0600)";
-
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -274,7 +271,7 @@ pub fn load_state_settings(explicit: Option<&Path>) -> Result<StateSettings, Loa
     load_part(explicit, |root| StateSettings {
         state_dir: take_state_dir(root),
         has_state_in_database: names_kafka(root),
-        key_file: service::read_inventory(root.take_section("inventory")).key_file,
+        key_file: service::read_inventory(root.take_section("inventory"), false).key_file,
         audit_file: take_path(&mut root.take_section("log"), "audit_file"),
     })
 }
@@ -396,9 +393,11 @@ fn read(mut root: Section<'_>) -> Config {
     let names = ExporterNames::read(&mut root);
     let state_dir = take_state_dir(&mut root);
     let cluster = take_cluster(&mut root);
+    let is_in_database = cluster
+        .as_ref()
+        .is_some_and(ClusterConfig::has_state_in_database);
     // Without the database it is not known whether a cluster has tokens.
-    let has_tokens =
-        || has_state_in_database(cluster.as_ref()) || TokenFile::new(&state_dir).may_exist();
+    let has_tokens = || is_in_database || TokenFile::new(&state_dir).may_exist();
     let PluginFolders {
         plugin_dirs,
         plugin_cache_dir,
@@ -414,14 +413,14 @@ fn read(mut root: Section<'_>) -> Config {
         plugin_dirs,
         plugin_cache_dir,
         state_dir: state_dir.clone(),
-        cluster: cluster.clone(),
+        cluster,
         log,
         api,
         metrics,
         memory: service::read_memory(root.take_section("memory")),
         journal: service::read_journal(root.take_section("journal")),
         alerts: service::read_alerts(root.take_section("alerts")),
-        inventory: service::read_inventory(root.take_section("inventory")),
+        inventory: service::read_inventory(root.take_section("inventory"), is_in_database),
         traps: service::read_traps(root.take_section("traps")),
         syslog: syslog::read_syslog(root.take_section("syslog")),
         inputs: inputs::read_inputs(root.take_section("inputs")),
@@ -433,9 +432,6 @@ fn read(mut root: Section<'_>) -> Config {
         redactor: Redactor::default(),
         warnings: Vec::new(),
     };
-    if has_state_in_database(cluster.as_ref()) && config.inventory.key_file.is_none() {
-        root.fail("inventory.key_file", KEY_FILE_MISSING);
-    }
     listeners::refuse_shared_addresses(&mut root, &config);
     root.finish();
     config
@@ -449,10 +445,6 @@ fn take_cluster(root: &mut Section<'_>) -> Option<ClusterConfig> {
 /// Whether the document has a table `[cluster.kafka]`.
 fn names_kafka(root: &mut Section<'_>) -> bool {
     root.take_section("cluster").take("kafka").is_some()
-}
-
-fn has_state_in_database(cluster: Option<&ClusterConfig>) -> bool {
-    cluster.is_some_and(ClusterConfig::has_state_in_database)
 }
 
 fn take_state_dir(root: &mut Section<'_>) -> PathBuf {

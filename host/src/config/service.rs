@@ -303,8 +303,14 @@ pub(super) fn read_alerts(mut section: Section<'_>) -> AlertsConfig {
     }
 }
 
-pub(super) fn read_inventory(mut section: Section<'_>) -> InventoryConfig {
+/// `needs_key_file`: the hosts of a cluster share the inventory.
+pub(super) fn read_inventory(mut section: Section<'_>, needs_key_file: bool) -> InventoryConfig {
+    const MISSING: &str = "is missing, and with `cluster.kafka` the hosts of a cluster need one key for the access data of \
+                           storages (make it with `head -c 32 /dev/urandom`, and copy it to each host with mode 0600)";
     let key_file = section.take_text("key_file");
+    if needs_key_file && key_file.is_none() {
+        section.fail("key_file", MISSING);
+    }
     section.finish();
     InventoryConfig {
         key_file: key_file.map(|text| text.value.into()),
