@@ -70,6 +70,14 @@ fn a_panic_is_one_line_with_its_message_and_location() {
     host.wait_for_delivered("loud", 1);
 }
 
+#[test]
+fn thousands_of_records_do_not_hold_a_call_up() {
+    let (_setup, host) = told("log-much");
+    host.wait_for_delivered("loud", 1);
+    let attempts = "delfin_host_exporter_attempts_total";
+    assert_eq!(host.metrics().of_exporter("loud", attempts), 1.0);
+}
+
 /// How many lines have this text.
 fn count(host: &Host, text: &str) -> usize {
     host.log()

@@ -94,6 +94,8 @@ pub struct FrameDecoder {
     is_new: bool,
     /// Came with the last bytes of the last read.
     descriptor: Option<SharedFile>,
+    /// The last read has brought all that was there.
+    has_drained: bool,
 }
 
 /// What one read has brought.
@@ -117,6 +119,7 @@ impl FrameDecoder {
             payload_len: 0,
             is_new: false,
             descriptor: None,
+            has_drained: false,
         }
     }
 
@@ -153,6 +156,10 @@ impl FrameDecoder {
         let mut buffer = buffer.unwrap_or_else(|_| BytesMut::zeroed(CHUNK));
         let received = receive(&mut buffer);
         self.buffer = buffer.freeze();
+        // A read also ends with a descriptor.
+        self.has_drained = received.as_ref().map_or(true, |read| {
+            read.bytes < CHUNK && read.descriptors.is_empty()
+        });
         let Received { bytes, descriptors } = received?;
         self.unread = 0..bytes.min(CHUNK);
         self.is_new = false;
@@ -169,9 +176,14 @@ impl FrameDecoder {
         }
     }
 
-    /// Whether the last read has brought all that was there, and no frame of it is left.
-    pub(crate) fn has_taken_all(&self) -> bool {
-        self.unread.is_empty() && self.unread.end < CHUNK
+    /// Whether frames of the last read are left, or a part of one.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Whether the last read has brought all that was there.
+    pub(crate) const fn has_drained(&self) -> bool {
+        self.has_drained
     }
 
     fn take_frame(&mut self) -> Result<Option<WireFrame>, FrameError> {

@@ -116,10 +116,17 @@ impl FrameReader {
         }
     }
 
-    /// Whether all that was there at the last read is read and taken.
+    /// Whether frames of the last read are left, or a part of one: the next call of [`Self::try_read`] takes them, and does not
+    /// read.
     #[must_use]
-    pub fn has_taken_all(&self) -> bool {
-        self.decoder.has_taken_all()
+    pub fn has_unread(&self) -> bool {
+        self.decoder.has_unread()
+    }
+
+    /// Whether the last read has brought all that was there.
+    #[must_use]
+    pub const fn has_drained(&self) -> bool {
+        self.decoder.has_drained()
     }
 
     fn receive(&mut self) -> Result<Progress, FrameError> {

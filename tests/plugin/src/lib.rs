@@ -147,6 +147,12 @@ impl<B: RowLines> Exporter for ScriptedExporter<B> {
                 log_in_every_way();
                 self.receive(batch, context)
             }
+            "log-much" => {
+                for line in 0..5_000 {
+                    log::info!("line {line}");
+                }
+                self.receive(batch, context)
+            }
             word => {
                 sabotage::run_script(word, &batch.lines());
                 self.receive(batch, context)

@@ -94,16 +94,24 @@ impl ProcessConnection {
     pub(super) async fn receive<D: Dialogue>(&mut self, dialogue: &mut D) -> ReadProgress {
         for _ in 0..PARTS_AT_ONCE {
             let reader = &mut self.reader;
-            let mut part = Err(io::ErrorKind::WouldBlock.into());
-            // The error has the watch wait for more, without a read that finds nothing.
-            let has_more = self.readable.try_io(Interest::READABLE, || {
-                part = try_read(reader);
-                match reader.has_taken_all() {
-                    true => Err(io::ErrorKind::WouldBlock.into()),
-                    false => Ok(()),
-                }
-            });
-            if self.on_part(part, dialogue).await == ReadProgress::All || has_more.is_err() {
+            let part = if reader.has_unread() {
+                try_read(reader)
+            } else {
+                let mut part = Err(io::ErrorKind::WouldBlock.into());
+                // The error has the watch wait for more, without a read that finds nothing. It belongs to the read itself:
+                // what arrives while its frames are taken would be forgotten.
+                let _ = self.readable.try_io(Interest::READABLE, || {
+                    part = try_read(reader);
+                    match reader.has_drained() {
+                        true => Err(io::Error::from(io::ErrorKind::WouldBlock)),
+                        false => Ok(()),
+                    }
+                });
+                part
+            };
+            let progress = self.on_part(part, dialogue).await;
+            let has_all = self.reader.has_drained() && !self.reader.has_unread();
+            if progress == ReadProgress::All || has_all {
                 return ReadProgress::All;
             }
         }
@@ -159,4 +167,65 @@ async fn decode<D: Dialogue>(dialogue: &D, frame: WireFrame) -> Result<D::Event,
     }
     let decoded = panics::spawn_blocking(move || decode(frame)).await;
     decoded.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::net::UnixStream, time::Duration};
+
+    use delfin_plugin_protocol::{FramePayload, FrameWriter, HostMessage};
+    use tokio::{task::yield_now, time::timeout};
+
+    use super::{super::dialogue::ProcessEnd, *};
+
+    /// Counts frames.
+    struct Counting(usize);
+
+    impl Dialogue for Counting {
+        type Request = ();
+        type Event = ();
+
+        fn on_start(&mut self, _: &mut Link) {}
+
+        async fn on_request(&mut self, (): (), _: &mut Link) {}
+
+        fn on_release(&mut self, _: &mut Link) {}
+
+        fn decoder(&self) -> impl FnOnce(WireFrame) -> Result<(), String> + Send + 'static {
+            |_| Ok(())
+        }
+
+        fn on_event(&mut self, (): (), _: &mut Link) {
+            self.0 += 1;
+        }
+
+        fn on_end(&mut self, _: &ProcessEnd) {}
+
+        fn refuse(&self, (): (), _: &ProcessEnd) {}
+    }
+
+    #[tokio::test]
+    async fn what_arrives_while_the_frames_of_a_read_are_taken_is_noticed() {
+        let (host, process) = UnixStream::pair().unwrap();
+        host.set_nonblocking(true).unwrap();
+        let mut connection = ProcessConnection::new(host.into(), 0).unwrap();
+        let mut writer = FrameWriter::new(Arc::new(process.into()));
+        let mut send = || {
+            writer
+                .send(&HostMessage::Cancel, FramePayload::None)
+                .unwrap()
+        };
+        let mut counting = Counting(0);
+        (0..2 * PARTS_AT_ONCE).for_each(|_| send());
+        connection.readable().await;
+        assert_eq!(connection.receive(&mut counting).await, ReadProgress::Part);
+        send();
+        // The watch learns of it.
+        yield_now().await;
+        while counting.0 <= 2 * PARTS_AT_ONCE {
+            let noticed = timeout(Duration::from_mins(1), connection.readable());
+            noticed.await.unwrap();
+            connection.receive(&mut counting).await;
+        }
+    }
 }
