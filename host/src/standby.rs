@@ -31,7 +31,7 @@ use crate::{
 };
 
 use self::opening::open_journals;
-pub use self::readiness::Readiness;
+pub use self::readiness::{Readiness, check_cluster};
 
 /// How often a standby with the lease tries to take the state folder.
 const LOCK_INTERVAL: Duration = Duration::from_millis(100);

@@ -27,6 +27,7 @@ use crate::{
     journal, logging,
     platform::keep_files_private,
     plugin::{Drivers, ExporterFactory, InstanceHost, Plugins, Trial},
+    standby::check_cluster,
     state,
     syslog::SyslogMappings,
     traps::TrapMappings,
@@ -421,10 +422,9 @@ fn kafka(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Error
     };
     let what = format!("journals on Kafka ({})", kafka.servers());
     let redacted = |text: &str| config.redactor.redact(text).into_owned();
-    let topics = match kafka.topics(&cluster.name) {
-        Ok(topics) => topics,
-        Err(failure) => return Ok(Some(Finding::of(what, Err(redacted(&failure.to_string()))))),
-    };
+    if let Err(failure) = kafka.topics(&cluster.name) {
+        return Ok(Some(Finding::of(what, Err(redacted(&failure.to_string())))));
+    }
     if let Err(error) = state::refuse_left_over(&config.state_dir) {
         return Ok(Some(Finding::of(what, Err(error.to_string()))));
     }
@@ -432,8 +432,7 @@ fn kafka(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Error
         return Ok(Some(Finding::of(what, Ok(()))));
     }
     let runtime = Runtime::new().map_err(Error::failed)?;
-    let checked = runtime.block_on(journal::check_topics(&topics));
-    let checked = checked.map_err(|reason| redacted(&reason));
+    let checked = runtime.block_on(check_cluster(config));
     Ok(Some(Finding {
         is_connection: true,
         ..Finding::of(format!("connection of {what}"), checked)

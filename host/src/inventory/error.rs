@@ -43,8 +43,8 @@ pub enum InventoryOpenError {
     Missing { path: PathBuf },
     /// The inventory has access data, but the key does not exist.
     #[error(
-        "key `{}` is missing, and without it the access data in `inventory.db` cannot be opened \
-         (restore it, or move `inventory.db` away and register the storages again)",
+        "key `{}` is missing, and without it the access data of storages cannot be opened \
+         (restore it; to do without it, move `inventory.db` away and register the storages again)",
         path.display()
     )]
     KeyMissing { path: PathBuf },

@@ -78,7 +78,7 @@ fn check(file: Option<&Path>, cache: &Path) -> Result<Config, String> {
 /// # Errors
 ///
 /// Why it could not use the state on Kafka and in the database.
-async fn check_cluster(config: &Config) -> Result<(), String> {
+pub async fn check_cluster(config: &Config) -> Result<(), String> {
     let cluster = config.cluster.as_ref();
     let Some((cluster, kafka)) =
         cluster.and_then(|cluster| Some((cluster, cluster.kafka.as_ref()?)))
