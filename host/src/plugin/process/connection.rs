@@ -53,9 +53,11 @@ impl ProcessConnection {
         })
     }
 
-    /// Waits until the process has sent something. An error is found by the next read.
+    /// Waits until the process has sent something that was not taken. An error is found by the next read.
     pub(super) async fn readable(&self) {
-        self.readable.readable().await;
+        if !self.reader.has_unread() {
+            self.readable.readable().await;
+        }
     }
 
     /// Waits until the process may take more, if something is left to send.
@@ -204,28 +206,47 @@ mod tests {
         fn refuse(&self, (): (), _: &ProcessEnd) {}
     }
 
-    #[tokio::test]
-    async fn what_arrives_while_the_frames_of_a_read_are_taken_is_noticed() {
+    /// A connection on which `frames` have arrived, and the side of the process.
+    fn arrived(frames: usize) -> (ProcessConnection, FrameWriter) {
         let (host, process) = UnixStream::pair().unwrap();
         host.set_nonblocking(true).unwrap();
-        let mut connection = ProcessConnection::new(host.into(), 0).unwrap();
+        let connection = ProcessConnection::new(host.into(), 0).unwrap();
         let mut writer = FrameWriter::new(Arc::new(process.into()));
-        let mut send = || {
-            writer
-                .send(&HostMessage::Cancel, FramePayload::None)
-                .unwrap()
-        };
-        let mut counting = Counting(0);
-        (0..2 * PARTS_AT_ONCE).for_each(|_| send());
-        connection.readable().await;
-        assert_eq!(connection.receive(&mut counting).await, ReadProgress::Part);
-        send();
-        // The watch learns of it.
-        yield_now().await;
-        while counting.0 <= 2 * PARTS_AT_ONCE {
+        (0..frames).for_each(|_| send(&mut writer));
+        (connection, writer)
+    }
+
+    fn send(writer: &mut FrameWriter) {
+        let sent = writer.send(&HostMessage::Cancel, FramePayload::None);
+        sent.unwrap();
+    }
+
+    /// Reads until so many frames were taken.
+    async fn take(frames: usize, connection: &mut ProcessConnection, counting: &mut Counting) {
+        while counting.0 < frames {
             let noticed = timeout(Duration::from_mins(1), connection.readable());
             noticed.await.unwrap();
-            connection.receive(&mut counting).await;
+            connection.receive(counting).await;
         }
+    }
+
+    #[tokio::test]
+    async fn all_frames_of_a_read_are_taken() {
+        let frames = 3 * PARTS_AT_ONCE;
+        let (mut connection, _writer) = arrived(frames);
+        take(frames, &mut connection, &mut Counting(0)).await;
+    }
+
+    #[tokio::test]
+    async fn what_arrives_while_the_frames_of_a_read_are_taken_is_noticed() {
+        let frames = 2 * PARTS_AT_ONCE;
+        let (mut connection, mut writer) = arrived(frames);
+        let mut counting = Counting(0);
+        connection.readable().await;
+        assert_eq!(connection.receive(&mut counting).await, ReadProgress::Part);
+        send(&mut writer);
+        // The watch learns of it.
+        yield_now().await;
+        take(frames + 1, &mut connection, &mut counting).await;
     }
 }
