@@ -235,8 +235,8 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "key `{}` is missing, and without it the access data in `inventory.db` cannot be \
-                 opened (restore it, or move `inventory.db` away and register the storages again)",
+                "key `{}` is missing, and without it the access data of storages cannot be opened \
+                 (restore it; to do without it, move `inventory.db` away and register the storages again)",
                 path.display()
             )
         );

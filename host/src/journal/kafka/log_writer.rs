@@ -70,8 +70,8 @@ pub(super) enum LogError {
     )]
     Lost { topic: String, seq: Seq },
     #[error(
-        "topic `{topic}`: a member with the later term {fence} writes it (if there is none, and the topic is of \
-         this cluster, set `epoch` in the table `delfin_leases` above that of the term; otherwise use another topic)"
+        "topic `{topic}`: a member with the later term {fence} writes it (if no such member exists, and the topic is \
+         of this cluster, set `epoch` in the table `delfin_leases` above that of the term; otherwise use another topic)"
     )]
     Superseded { topic: String, fence: Term },
     #[error("{0}")]
