@@ -374,7 +374,7 @@ fn an_inventory_that_cannot_be_opened_stops_only_its_storages_until_it_is_repair
     assert!(
         log.contains("ERROR")
             && log.contains("inventory.key` is missing")
-            && log.contains("(restore it, or move"),
+            && log.contains("(restore it; to do without it, move"),
         "{log}"
     );
     assert!(!log.contains("its alerts have ended"), "{log}");
