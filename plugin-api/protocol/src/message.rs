@@ -1,7 +1,8 @@
 //! The headers of frames, as JSON.
 //!
 //! Messages grow by new fields and new types. A reader ignores fields that it does not
-//! know, and answers a type that it does not know with [`ExporterMessage::Unsupported`].
+//! know. A program answers a type that it does not know with [`ExporterMessage::Unsupported`]; the host
+//! ignores one.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
