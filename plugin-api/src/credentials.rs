@@ -11,7 +11,9 @@ pub fn warn_of_plain_credentials(receiver: &str, remedy: &str) {
     }
 }
 
-fn is_this_machine(receiver: &str) -> bool {
+/// Whether a receiver is this machine, by its address or the name `localhost`. `receiver` is a URL, or a host with or without a port.
+#[must_use]
+pub fn is_this_machine(receiver: &str) -> bool {
     let authority = receiver
         .split_once("://")
         .map_or(receiver, |(_, rest)| rest);

@@ -66,7 +66,8 @@ use crate::{Failure, quantity::parse_duration};
 const FLAG: &str = "write true or false";
 const DURATION: &str = "write `5m`, `90s` or `1h30m`, more than 0";
 const PORT: &str = "write a number from 0 to 65535";
-const TEXT: &str = "write a text in quotes that is not empty";
+/// The remedy of a setting that is a text.
+pub const TEXT: &str = "write a text in quotes that is not empty";
 
 /// The mistakes in an exporter's settings, separated by `; `.
 #[derive(Debug, thiserror::Error)]

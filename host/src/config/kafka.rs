@@ -1,10 +1,11 @@
 //! The settings of a cluster whose journals are on Apache Kafka.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use delfin_plugin_api::{
     Failure,
-    setting::{ConfigError, Mistakes},
+    credentials::is_this_machine,
+    setting::{ConfigError, Mistakes, TEXT},
     tls::Tls,
 };
 use serde_json::{Map, Value};
@@ -15,7 +16,6 @@ use crate::journal::{KafkaTopics, SaslLogin, SaslMechanism};
 const SERVERS: &str = "write `host:9092`, several separated by commas, or a list of them";
 const REPLICAS: &str = "write a number from 1 to 100";
 const MECHANISM: &str = "write `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`";
-const TEXT: &str = "write a text in quotes that is not empty";
 const DEFAULT_REPLICAS: i16 = 3;
 
 /// `[cluster.kafka]`
@@ -81,12 +81,8 @@ impl KafkaConfig {
 
     /// Whether a login crosses a network without TLS.
     fn shows_login(&self) -> bool {
-        let is_remote = |server: &String| {
-            let host = server.rsplit_once(':').map_or("", |(host, _)| host);
-            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-            host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
-        };
-        self.sasl.is_some() && self.tls.is_none() && self.bootstrap_servers.iter().any(is_remote)
+        let is_local = |server: &String| is_this_machine(server);
+        self.sasl.is_some() && self.tls.is_none() && !self.bootstrap_servers.iter().all(is_local)
     }
 
     /// The brokers, for messages.
@@ -120,13 +116,15 @@ fn read_sasl(setting: &Setting<'_>) -> Option<SaslLogin> {
     let mut section = setting.section()?;
     let login = section.read_values(SASL_KEYS, |mut written| {
         let mut mistakes = Mistakes::default();
-        let [mechanism, username, password] = SASL_KEYS.map(|key| {
+        let mut take = |key, remedy| {
             let value = written.remove(key);
             if value.is_none() {
-                mistakes.missing(key, if key == "mechanism" { MECHANISM } else { TEXT });
+                mistakes.missing(key, remedy);
             }
             value
-        });
+        };
+        let mechanism = take("mechanism", MECHANISM);
+        let [username, password] = ["username", "password"].map(|key| take(key, TEXT));
         let mechanism = mistakes.read("mechanism", mechanism, read_mechanism, MECHANISM);
         let username = mistakes.text("username", username);
         let password = mistakes.secret("password", password);
