@@ -15,7 +15,9 @@ use kafka_protocol::{
 };
 
 use super::{
-    connection::BrokerConnection, failure::BrokerFailure, partition::PartitionClient,
+    connection::BrokerConnection,
+    failure::BrokerFailure,
+    partition::{PartitionClient, only},
     topic::topic_name,
 };
 
@@ -58,10 +60,8 @@ impl GroupClient {
             .with_topics(vec![topic]);
         self.call(group, async |coordinator| {
             let answer = coordinator.call(&request).await?;
-            let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            Ok(partitions
-                .next()
-                .map_or(0, |partition| partition.error_code))
+            let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+            Ok(only(partitions, coordinator)?.error_code)
         })
         .await
     }
@@ -96,34 +96,43 @@ impl GroupClient {
         .await
     }
 
-    /// Calls the coordinator of a group, and checks the code of its answer. After a failure, it is looked for again.
+    /// Calls the coordinator of a group, and checks the code of its answer. After another one than 0, it is looked for again; after
+    /// a failure, those of all groups.
     async fn call(
         &mut self,
         group: &str,
         work: impl AsyncFnOnce(&mut BrokerConnection) -> Result<i16, BrokerFailure>,
     ) -> Result<(), BrokerFailure> {
-        let called = async {
-            match work(self.coordinator(group).await?).await? {
-                0 => Ok(()),
-                code => Err(BrokerFailure::of_group(group, code)),
+        let called = async { work(self.coordinator(group).await?).await };
+        match called.await {
+            Ok(0) => Ok(()),
+            Ok(code) => {
+                self.coordinators.remove(group);
+                Err(BrokerFailure::of_group(group, code))
             }
-        };
-        let called = called.await;
-        if called.is_err() {
-            self.coordinators.clear();
-            self.connections.clear();
+            Err(failure) => {
+                self.coordinators.clear();
+                self.connections.clear();
+                Err(failure)
+            }
         }
-        called
     }
 
     async fn coordinator(&mut self, group: &str) -> Result<&mut BrokerConnection, BrokerFailure> {
         let address = match self.coordinators.get(group) {
             Some(address) => address.clone(),
             None => {
-                let (mut broker, _) = self.partition.bootstrap().await?;
+                // Any broker knows it.
+                let open = self.connections.keys().next().cloned();
+                let open = open.and_then(|address| self.connections.remove(&address));
+                let mut broker = match open.filter(BrokerConnection::is_logged_in) {
+                    Some(broker) => broker,
+                    None => self.partition.bootstrap().await?.0,
+                };
                 let request = FindCoordinatorRequest::default()
                     .with_key(StrBytes::from_string(group.to_owned()));
                 let answer = broker.call(&request).await?;
+                self.connections.insert(broker.address().to_owned(), broker);
                 if answer.error_code != 0 {
                     return Err(BrokerFailure::of_group(group, answer.error_code));
                 }

@@ -374,7 +374,7 @@ fn broker_address(metadata: &MetadataResponse, id: BrokerId) -> Option<String> {
 }
 
 /// The only element of an answer.
-fn only<T>(
+pub(super) fn only<T>(
     mut answers: impl Iterator<Item = T>,
     broker: &BrokerConnection,
 ) -> Result<T, BrokerFailure> {
