@@ -50,7 +50,7 @@ pub use view::{StorageStatus, StorageView};
 use self::{
     labels::DeclaredLabels,
     resource_series::{AcceptSeries, DueSeries},
-    shared_inventory::{SharedInventory, Stored},
+    shared_inventory::{SharedInventory, Stored, report},
 };
 use crate::{
     alert::ActiveAlerts,
@@ -128,7 +128,8 @@ impl Storages {
             registered,
             alert_sources,
             until_ms,
-        } = Stored::read(parts.place.open());
+        } = Stored::read(parts.place.open())
+            .unwrap_or_else(|error| Stored::unknown(report(&error)));
         let inventory = SharedInventory::new(inventory);
         let progress = Arc::new(CollectProgress::new(inventory.clone(), until_ms.clone()));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();

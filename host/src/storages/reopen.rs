@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Storages, registered_config, shared_inventory::Stored, with_names};
+use super::{
+    Storages, registered_config,
+    shared_inventory::{Stored, report},
+    with_names,
+};
 use crate::inventory::InventoryFault;
 
 impl Storages {
@@ -13,15 +17,19 @@ impl Storages {
         let fault = self.fault()?;
         // Closes the old connection before another one opens the same files.
         self.inventory.set(Err(fault));
-        let stored = tokio::task::block_in_place(|| Stored::read(self.place.reopen()));
-        match stored.inventory {
-            Ok(_) => {
+        match tokio::task::block_in_place(|| Stored::read(self.place.reopen())) {
+            Ok(stored) => {
                 self.replace_registered(stored);
                 None
             }
-            Err(fault) => {
-                self.inventory.set(Err(fault));
-                Some(fault)
+            Err(error) => {
+                let found = InventoryFault::from(&error);
+                // The database is asked again and again.
+                if found != fault || found != InventoryFault::Database {
+                    report(&error);
+                }
+                self.inventory.set(Err(found));
+                Some(found)
             }
         }
     }

@@ -45,24 +45,38 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn read(opened: Result<Arc<dyn Inventory>, InventoryOpenError>) -> Self {
-        let read = opened.and_then(|inventory| {
-            let sources = inventory.alert_sources()?.into_iter();
-            Ok(Self {
-                alert_sources: Arc::new(sources.map(|one| (one.storage_id, one)).collect()),
-                registered: inventory.storages()?,
-                until_ms: inventory.progress()?,
-                inventory: Ok(inventory),
-            })
-        });
-        read.unwrap_or_else(|error| {
-            log::error!("registered storages are unknown until the inventory is repaired and the configuration is reloaded: {error}");
-            Self {
-                inventory: Err(InventoryFault::from(&error)),
-                registered: Vec::new(),
-                alert_sources: AlertSources::default(),
-                until_ms: BTreeMap::new(),
-            }
+    pub(super) fn read(
+        opened: Result<Arc<dyn Inventory>, InventoryOpenError>,
+    ) -> Result<Self, InventoryOpenError> {
+        let inventory = opened?;
+        let sources = inventory.alert_sources()?.into_iter();
+        Ok(Self {
+            alert_sources: Arc::new(sources.map(|one| (one.storage_id, one)).collect()),
+            registered: inventory.storages()?,
+            until_ms: inventory.progress()?,
+            inventory: Ok(inventory),
         })
     }
+
+    /// What is known without the inventory.
+    pub(super) fn unknown(fault: InventoryFault) -> Self {
+        Self {
+            inventory: Err(fault),
+            registered: Vec::new(),
+            alert_sources: AlertSources::default(),
+            until_ms: BTreeMap::new(),
+        }
+    }
+}
+
+/// Logs why the inventory cannot be used. A database that is away is asked again without a reload.
+pub(super) fn report(error: &InventoryOpenError) -> InventoryFault {
+    let fault = InventoryFault::from(error);
+    let until = if fault == InventoryFault::Database {
+        "the database answers"
+    } else {
+        "the inventory is repaired and the configuration is reloaded"
+    };
+    log::error!("registered storages are unknown until {until}: {error}");
+    fault
 }
