@@ -27,6 +27,7 @@ use crate::{
     memory::MemoryBudget,
     notification::MappingError,
     plugin::Plugins,
+    postgres::DatabaseFailure,
     standby::{ActiveMember, Listeners},
     state::{self, StateError},
     storages::{self, CollectProgress, StorageParts, Storages},
@@ -64,8 +65,8 @@ pub enum StartError {
     Tokens(#[from] TokenFileError),
     #[error("`cluster`: {0}")]
     Cluster(Failure),
-    #[error("cannot take the state of the cluster: {0}")]
-    ClusterState(String),
+    #[error("cannot read which exporters are paused: {0}")]
+    PauseMarks(DatabaseFailure),
 }
 
 pub struct Host {
@@ -314,7 +315,7 @@ fn pause_marks(config: &Config, backends: &Journals) -> Result<PauseMarks, Start
         return Ok(PauseMarks::in_folder(&config.state_dir));
     };
     let marks = tokio::task::block_in_place(|| PauseMarks::in_database(database));
-    marks.map_err(StartError::ClusterState)
+    marks.map_err(StartError::PauseMarks)
 }
 
 fn inventory_place(config: &Config, backends: &Journals) -> InventoryPlace {

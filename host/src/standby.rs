@@ -118,7 +118,7 @@ impl Standby {
     ) -> Result<Self, StandbyError> {
         let listeners = Listeners::bind(config).await?;
         let tls = config.api.tls.clone().map(TlsStore::open).transpose()?;
-        let tokens = config.tokens().map_err(JoinError::Config)?;
+        let tokens = config.tokens().map_err(StandbyError::Cluster)?;
         let tokens = Arc::new(TokenStore::open(tokens).await?);
         let address = match &cluster.address {
             Some(address) => address.clone(),

@@ -13,10 +13,10 @@ use std::{
 
 use crate::platform::running_time;
 
-/// The guard of this process.
 /// Why nothing is written while the guard is closed.
 pub(crate) const LEASE_OVER: &str = "the lease of this host is over";
 
+/// The guard of this process.
 pub(crate) static WRITE_GUARD: WriteGuard = WriteGuard::new();
 
 /// Without an end.

@@ -36,7 +36,7 @@ impl TokenDatabase {
 
     /// Waits for the database, for commands.
     pub(super) fn read(&self) -> Result<StoredTokens, TokenFileError> {
-        self.run(async |client| self.tokens(client).await)
+        self.run(async |client| self.tokens(client, self.version(client).await?).await)
     }
 
     /// As [`Self::read`].
@@ -75,10 +75,15 @@ impl TokenDatabase {
         Ok(row.map(|row| row.get(0)))
     }
 
-    pub(super) async fn tokens(&self, client: &Client) -> Result<StoredTokens, StoreError> {
+    /// `version` is the one that [`Self::version`] has returned.
+    pub(super) async fn tokens(
+        &self,
+        client: &Client,
+        version: Option<i64>,
+    ) -> Result<StoredTokens, StoreError> {
         const LIST: &str = "SELECT name, scopes, created_ms, sha256 FROM delfin_tokens
              WHERE lease = $1 ORDER BY created_ms, name";
-        if self.version(client).await?.is_none() {
+        if version.is_none() {
             return Ok(None);
         }
         let rows = client.query(LIST, &[&self.lease]).await?;

@@ -132,9 +132,12 @@ struct TokenReader {
 impl TokenReader {
     /// Looks until nothing uses the tokens.
     async fn run(mut self) {
-        while self.known.strong_count() > 0 {
-            self.look().await;
+        loop {
             sleep(POLL_INTERVAL).await;
+            if self.known.strong_count() == 0 {
+                return;
+            }
+            self.look().await;
         }
     }
 
@@ -149,7 +152,6 @@ impl TokenReader {
                 }
             }
             Err(reason) => {
-                self.client = None;
                 if !self.is_failing {
                     log::error!("the tokens of the API stay as they were: {reason}");
                 }
@@ -166,7 +168,7 @@ impl TokenReader {
         let version = self.database.version(&client).await?;
         let tokens = match self.version == Some(version) {
             true => None,
-            false => Some(self.database.tokens(&client).await?),
+            false => Some(self.database.tokens(&client, version).await?),
         };
         self.version = Some(version);
         self.client = Some(client);

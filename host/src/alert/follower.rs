@@ -335,8 +335,7 @@ impl Follower {
                 }
                 Ok(Err(error)) => {
                     log::log!(retry_level(attempt), "{error}");
-                    // The store may open a new, empty file for the next attempt. The database keeps what it has.
-                    if matches!(error, AlertStoreError::Database(_)) {
+                    if error.may_lose_table() {
                         self.alerts.lock().mark_all_changed();
                     }
                 }

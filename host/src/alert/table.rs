@@ -38,7 +38,7 @@ pub(super) struct AlertRecord<'a> {
     pub(super) alerts: &'a AlertBatch,
 }
 
-/// Changes that are not in the file yet.
+/// Changes that are not stored yet.
 #[derive(Debug, Default)]
 pub(super) struct TableChanges {
     pub(super) updated: Vec<Arc<TrackedAlert>>,

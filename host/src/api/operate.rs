@@ -14,7 +14,10 @@ use super::{
     },
     state::ApiState,
 };
-use crate::exporters::{Forgotten, MarkError, OperateError, Reloader};
+use crate::{
+    exporters::{Forgotten, MarkError, OperateError, Reloader},
+    postgres::DatabaseFailure,
+};
 
 /// The name of an exporter.
 #[derive(Debug, Serialize, ToSchema)]
@@ -188,7 +191,7 @@ impl From<OperateError> for ApiError {
             OperateError::Mark(MarkError::File(error)) => Self::Internal {
                 log: format!("cannot store the pause of an exporter: {error}"),
             },
-            OperateError::Mark(MarkError::Database { reason }) => {
+            OperateError::Mark(MarkError::Database(DatabaseFailure { reason, .. })) => {
                 Self::DatabaseUnavailable { reason }
             }
             OperateError::Cursor(error) => error.into(),

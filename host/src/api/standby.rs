@@ -1,6 +1,6 @@
 //! The interface of a standby: it says who is active, and refuses everything else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::{
     Router,
@@ -11,7 +11,6 @@ use axum::{
 };
 use delfin_plugin_api::connections::ConnectionTable;
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
 use utoipa_axum::routes;
 
 use super::{
@@ -46,7 +45,7 @@ struct SharedStandby {
     connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
     /// Why this host has the lease, and not its journals yet.
-    opening: watch::Sender<Option<String>>,
+    opening: Mutex<Option<String>>,
 }
 
 impl StandbyState {
@@ -65,13 +64,22 @@ impl StandbyState {
             audit: parts.audit,
             connections,
             registry: Arc::new(registry),
-            opening: watch::Sender::default(),
+            opening: Mutex::default(),
         }))
     }
 
-    /// This host has the lease, and could not open its journals for a reason that may pass.
-    pub fn note_opening(&self, reason: &str) {
-        self.0.opening.send_replace(Some(reason.to_owned()));
+    /// This host has the lease, and could not open its journals for a reason that may pass. Returns whether it is another one than
+    /// before.
+    pub fn note_opening(&self, reason: &str) -> bool {
+        let before = self.opening().replace(reason.to_owned());
+        before.as_deref() != Some(reason)
+    }
+
+    fn opening(&self) -> MutexGuard<'_, Option<String>> {
+        self.0
+            .opening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn connections(&self) -> Arc<ConnectionTable> {
@@ -80,7 +88,7 @@ impl StandbyState {
 
     /// Why this host is not active, for clients.
     fn reason(&self) -> String {
-        match &*self.0.opening.borrow() {
+        match &*self.opening() {
             Some(reason) => {
                 format!(
                     "this host has the lease of the cluster, and waits for its journals: {reason}"

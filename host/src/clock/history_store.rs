@@ -8,7 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::{platform::rename, postgres::FencedDatabase, regular_file, write_guard::WRITE_GUARD};
+use crate::{
+    platform::rename,
+    postgres::{DatabaseFailure, FencedDatabase},
+    regular_file,
+    write_guard::WRITE_GUARD,
+};
 
 /// Stores a history as text. `Debug` shows where.
 pub trait HistoryStore: fmt::Debug + Send {
@@ -78,7 +83,7 @@ impl DatabaseHistory {
     /// # Errors
     ///
     /// The history cannot be read. To go on with an empty one would replace that of all hosts.
-    pub fn open(database: Arc<FencedDatabase>) -> Result<Self, String> {
+    pub fn open(database: Arc<FencedDatabase>) -> Result<Self, DatabaseFailure> {
         const READ: &str = "SELECT clock FROM delfin_states WHERE lease = $1";
         let read = database
             .read(async |client, lease| Ok(client.query_one(READ, &[&lease]).await?.get(0)));
@@ -96,11 +101,9 @@ impl HistoryStore for DatabaseHistory {
 
     fn write(&self, history: &str) -> io::Result<()> {
         const WRITE: &str = "UPDATE delfin_states SET clock = $2 WHERE lease = $1";
-        let history = history.to_owned();
-        let written = self.database.change(async move |tx, lease| {
-            tx.execute(WRITE, &[&lease, &history]).await?;
-            Ok(())
-        });
-        written.map_err(io::Error::other)
+        let written = self
+            .database
+            .execute(WRITE, vec![Box::new(history.to_owned())]);
+        written.map(drop).map_err(io::Error::other)
     }
 }

@@ -44,7 +44,7 @@ struct ClockState {
     source: TimeSource,
     /// When the clock was last read.
     read_at: Duration,
-    /// The history has a period that is not in the file.
+    /// The history has a period that is not stored.
     is_changed: bool,
 }
 
@@ -60,7 +60,7 @@ enum TimeSource {
 }
 
 impl HostClock {
-    /// A clock without a file.
+    /// A clock without a store.
     #[must_use]
     pub fn new() -> Self {
         Self::with_source(TimeSource::System(Instant::now()))

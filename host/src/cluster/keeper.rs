@@ -188,8 +188,8 @@ impl LeaseKeeper {
             Some(state_dir) => self.in_folder(state_dir, folder::read).await?,
         };
         match seen {
-            Some(seen) if found.as_ref() != Some(&seen.folder) => {
-                Err(self.foreign_state(found, &seen.folder))
+            Some(seen) if found.as_ref() != Some(&seen.state) => {
+                Err(self.foreign_state(found, &seen.state))
             }
             Some(_) | None => Ok(found),
         }

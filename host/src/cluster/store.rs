@@ -59,7 +59,7 @@ pub(super) struct SeenLease {
     /// Its holder gave it back.
     pub(super) released: bool,
     /// The id of the state folder of the cluster, or that its state is in the database.
-    pub(super) folder: String,
+    pub(super) state: String,
 }
 
 impl LeaseStore {
@@ -80,17 +80,17 @@ impl LeaseStore {
             pid: row.get(3),
             lease_ms: row.get(4),
             released: row.get(5),
-            folder: row.get(6),
+            state: row.get(6),
         }))
     }
 
-    /// Takes the lease if it is still as it was seen. A new one is for the state folder with this id. Returns its epoch, which is
+    /// Takes the lease if it is still as it was seen. A new one is for this state. Returns its epoch, which is
     /// later than that of any state in the database, also if the row of the lease was deleted.
     pub(super) async fn take(
         &self,
         who: &Identity,
         seen: Option<&SeenLease>,
-        folder: &str,
+        state: &str,
     ) -> Result<Option<i64>, PostgresError> {
         const INSERT: &str =
             "INSERT INTO delfin_leases SELECT $1, coalesce(max(epoch), 0) + 1, 0, $2::text, $3::text, $4::text,
@@ -112,7 +112,7 @@ impl LeaseStore {
         let taken = match seen {
             None => {
                 let values: [&(dyn ToSql + Sync); 7] =
-                    [lease, member, address, machine, pid, lease_ms, &folder];
+                    [lease, member, address, machine, pid, lease_ms, &state];
                 store.query_opt(INSERT, &values).await?
             }
             Some(SeenLease {

@@ -20,7 +20,6 @@ use super::{
     setting::Setting,
 };
 use crate::{
-    access::TokenDatabase,
     journal::KafkaJournals,
     platform::{machine_name, tcp_name},
     postgres::ClusterDatabase,
@@ -137,18 +136,6 @@ impl ClusterConfig {
             database: self.database()?,
             epoch,
         }))
-    }
-
-    /// The tokens of the API; `None`: they are in the state folder.
-    ///
-    /// # Errors
-    ///
-    /// A file of a certificate cannot be used.
-    pub fn tokens(&self) -> Result<Option<TokenDatabase>, Failure> {
-        if !self.has_state_in_database() {
-            return Ok(None);
-        }
-        Ok(Some(TokenDatabase::new(self.database()?, &self.name)))
     }
 
     /// The hosts of the database and their ports, for messages.

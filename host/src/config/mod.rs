@@ -44,7 +44,7 @@ use delfin_plugin_api::{Failure, redact::Redactor};
 pub(crate) use names::name_error;
 
 use crate::{
-    access::{TokenFile, TokenPlace},
+    access::{TokenDatabase, TokenFile, TokenPlace},
     platform::{OWN_VENDOR, plugin_folder, state_folder},
 };
 
@@ -255,11 +255,14 @@ impl Config {
 
 /// Where the tokens of the API are.
 fn token_place(cluster: Option<&ClusterConfig>, state_dir: &Path) -> Result<TokenPlace, Failure> {
-    let database = cluster.map(ClusterConfig::tokens).transpose()?.flatten();
-    Ok(match database {
-        Some(database) => TokenPlace::Database(database),
-        None => TokenPlace::File(TokenFile::new(state_dir)),
-    })
+    Ok(
+        match cluster.filter(|cluster| cluster.has_state_in_database()) {
+            Some(cluster) => {
+                TokenPlace::Database(TokenDatabase::new(cluster.database()?, &cluster.name))
+            }
+            None => TokenPlace::File(TokenFile::new(state_dir)),
+        },
+    )
 }
 
 /// Reads [`StateSettings`] only: other mistakes and missing secrets do not matter.

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     platform::{OpenRestricted, sync_folder},
-    postgres::FencedDatabase,
+    postgres::{DatabaseFailure, FencedDatabase},
     write_guard::WRITE_GUARD,
 };
 
@@ -26,8 +26,8 @@ pub enum MarkError {
     #[error(transparent)]
     File(#[from] io::Error),
     /// The reason names the database of the cluster.
-    #[error("{reason}")]
-    Database { reason: String },
+    #[error(transparent)]
+    Database(#[from] DatabaseFailure),
 }
 
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl PauseMarks {
     /// # Errors
     ///
     /// The database cannot be read.
-    pub fn in_database(database: Arc<FencedDatabase>) -> Result<Self, String> {
+    pub fn in_database(database: Arc<FencedDatabase>) -> Result<Self, DatabaseFailure> {
         const LIST: &str = "SELECT exporter FROM delfin_paused_exporters WHERE lease = $1";
         let paused = database.read(async |client, lease| {
             let rows = client.query(LIST, &[&lease]).await?;
@@ -82,7 +82,7 @@ impl PauseMarks {
         let folder = match &self.0 {
             MarkPlace::Folder(folder) => folder,
             MarkPlace::Database { database, paused } => {
-                change(database, ADD, exporter)?;
+                database.execute(ADD, vec![Box::new(exporter.to_owned())])?;
                 lock(paused).insert(exporter.to_owned());
                 return Ok(());
             }
@@ -103,7 +103,7 @@ impl PauseMarks {
         let folder = match &self.0 {
             MarkPlace::Folder(folder) => folder,
             MarkPlace::Database { database, paused } => {
-                change(database, REMOVE, exporter)?;
+                database.execute(REMOVE, vec![Box::new(exporter.to_owned())])?;
                 lock(paused).remove(exporter);
                 return Ok(());
             }
@@ -115,19 +115,6 @@ impl PauseMarks {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn change(
-    database: &FencedDatabase,
-    statement: &'static str,
-    exporter: &str,
-) -> Result<(), MarkError> {
-    let exporter = exporter.to_owned();
-    let changed = database.change(async move |tx, lease| {
-        tx.execute(statement, &[&lease, &exporter]).await?;
-        Ok(())
-    });
-    changed.map_err(|reason| MarkError::Database { reason })
 }
 
 fn sync(folder: &Path) -> io::Result<()> {
@@ -174,7 +161,7 @@ mod tests {
         let owner = marks(2);
         assert!(owner.contains("a") && !owner.contains("b"));
         let late = former.remove("a").unwrap_err();
-        assert!(matches!(late, MarkError::Database { .. }), "{late}");
+        assert!(matches!(late, MarkError::Database(_)), "{late}");
         assert!(former.contains("a"));
         for _ in 0..2 {
             owner.remove("a").unwrap();

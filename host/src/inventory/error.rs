@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::sqlite::DatabaseError;
+use crate::{postgres::DatabaseFailure, sqlite::DatabaseError};
 
 /// Why the inventory could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,12 @@ pub enum InventoryOpenError {
     OtherKey { path: PathBuf, id: Uuid },
     #[error(transparent)]
     Content(#[from] InventoryError),
+}
+
+impl From<DatabaseFailure> for InventoryError {
+    fn from(DatabaseFailure { reason, .. }: DatabaseFailure) -> Self {
+        Self::Database { reason }
+    }
 }
 
 /// A failure of the file, or of what is around it.

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use delfin_plugin_api::postgres::tokio_postgres::{Client, Row, types::ToSql};
+use delfin_plugin_api::postgres::tokio_postgres::{Client, Row};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -22,19 +22,16 @@ use super::{
 use crate::{
     clock::{from_millis, millis},
     collect::{StaticLabels, StorageInfo},
-    postgres::{ClusterDatabase, FencedDatabase, StoreError, text},
+    postgres::{ClusterDatabase, FencedDatabase, SqlValue, StoreError, text},
 };
 
 /// An inventory of the owner of a state.
 pub(super) struct PostgresInventory {
     database: Arc<FencedDatabase>,
     key: KeyPlace,
-    /// Held while something is written, so that everything has one key.
+    /// Held while secrets are read or written, so that all have one key.
     sealer: Mutex<Sealer>,
 }
-
-/// A value of a change, which crosses to the thread of the connection.
-type SqlValue = Box<dyn ToSql + Sync + Send>;
 
 impl PostgresInventory {
     /// Opens the inventory, and checks that the key opens all secrets.
@@ -42,8 +39,7 @@ impl PostgresInventory {
         database: Arc<FencedDatabase>,
         key: &KeyPlace,
     ) -> Result<Self, InventoryOpenError> {
-        let texts = database.read(async |client, lease| read_texts(client, lease).await);
-        let texts = texts.map_err(|reason| InventoryError::Database { reason })?;
+        let texts = texts(&database)?;
         let sealer = key.open(&texts)?;
         check_texts(&texts, &sealer, key.path())?;
         Ok(Self {
@@ -67,43 +63,22 @@ impl PostgresInventory {
             let rows = client.query(query, &[&lease]).await?;
             rows.iter().map(read).collect()
         });
-        found.map_err(|reason| InventoryError::Database { reason })
+        Ok(found?)
     }
 
-    /// Makes changes about one storage in one transaction: `$1` is the lease, and `$2` the id. Returns how many rows the first one
-    /// has changed.
-    fn change(
-        &self,
-        id: Uuid,
-        changes: Vec<(&'static str, Vec<SqlValue>)>,
-    ) -> Result<u64, InventoryError> {
-        let changed = self.database.change(async move |tx, lease| {
-            let id = id.to_string();
-            let mut rows = Vec::new();
-            for (statement, values) in &changes {
-                let mut all: Vec<&(dyn ToSql + Sync)> = vec![&lease, &id];
-                all.extend(values.iter().map(|value| &**value as &(dyn ToSql + Sync)));
-                rows.push(tx.execute(*statement, &all).await?);
-            }
-            Ok(rows.first().copied().unwrap_or_default())
-        });
-        changed.map_err(|reason| InventoryError::Database { reason })
-    }
-
+    /// Makes a change about one storage: `$1` is the lease, `$2` the id, and the values follow. Returns whether it has changed a row.
     fn update(
         &self,
         id: Uuid,
         statement: &'static str,
-        values: Vec<SqlValue>,
+        mut values: Vec<SqlValue>,
     ) -> Result<bool, InventoryError> {
-        Ok(self.change(id, vec![(statement, values)])? > 0)
+        values.insert(0, Box::new(id.to_string()));
+        Ok(self.database.execute(statement, values)? > 0)
     }
 
     fn seal_again(&self, old: &mut Sealer, new: Sealer) -> Result<usize, RekeyError> {
-        let texts = self
-            .database
-            .read(async |client, lease| read_texts(client, lease).await);
-        let texts = texts.map_err(|reason| InventoryError::Database { reason })?;
+        let texts = texts(&self.database)?;
         let sealed = texts.iter().map(|text| text.seal_again(old, &new));
         let sealed = sealed.collect::<Result<Vec<SealedText>, _>>()?;
         let written = self.database.change(async move |tx, lease| {
@@ -121,10 +96,15 @@ impl PostgresInventory {
             }
             Ok(())
         });
-        written.map_err(|reason| InventoryError::Database { reason })?;
+        written.map_err(InventoryError::from)?;
         *old = new;
         Ok(texts.len())
     }
+}
+
+/// All sealed texts of the owner.
+fn texts(database: &FencedDatabase) -> Result<Vec<SealedText>, InventoryError> {
+    Ok(database.read(async |client, lease| read_texts(client, lease).await)?)
 }
 
 /// Checks that the key in a file opens the secrets of a lease. Changes nothing.
@@ -272,8 +252,13 @@ impl Inventory for PostgresInventory {
         const REMOVE: &str = "DELETE FROM delfin_storages WHERE lease = $1 AND id = $2";
         const REMOVE_PROGRESS: &str =
             "DELETE FROM delfin_progress WHERE lease = $1 AND storage_id = $2";
-        let changes = [REMOVE, REMOVE_SOURCE, REMOVE_PROGRESS].map(|change| (change, Vec::new()));
-        Ok(self.change(id, changes.into())? > 0)
+        let removed = self.database.change(async move |tx, lease| {
+            let id = id.to_string();
+            tx.execute(REMOVE_SOURCE, &[&lease, &id]).await?;
+            tx.execute(REMOVE_PROGRESS, &[&lease, &id]).await?;
+            Ok(tx.execute(REMOVE, &[&lease, &id]).await?)
+        });
+        Ok(removed? > 0)
     }
 
     fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
@@ -288,11 +273,8 @@ impl Inventory for PostgresInventory {
              ON CONFLICT (lease, storage_id) DO UPDATE SET until_ms = excluded.until_ms";
         let (ids, ends): (Vec<String>, Vec<i64>) =
             until_ms.iter().map(|(id, end)| (text(id), *end)).unzip();
-        let written = self.database.change(async move |tx, lease| {
-            tx.execute(SET, &[&lease, &ids, &ends]).await?;
-            Ok(())
-        });
-        written.map_err(|reason| InventoryError::Database { reason })
+        let values: Vec<SqlValue> = vec![Box::new(ids), Box::new(ends)];
+        Ok(self.database.execute(SET, values).map(drop)?)
     }
 
     fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::postgres::DatabaseFailure;
 use crate::sqlite::DatabaseError;
 
 /// Why a batch is not durable. Nothing of it is kept.
@@ -85,9 +86,9 @@ pub enum OpenError {
     },
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The clock of a cluster, in its database. It may be read later. The reason has the remedy.
-    #[error("cannot read the clock of the cluster: {reason}")]
-    History { reason: String },
+    /// The clock of a cluster, in its database.
+    #[error("cannot read the clock of the cluster: {0}")]
+    Clock(DatabaseFailure),
     /// A journal on Kafka. The reason has the remedy.
     #[error("cannot open journal `{journal}`: {reason}")]
     Remote {
@@ -96,4 +97,16 @@ pub enum OpenError {
         /// It may be opened later, when brokers are back that are away now.
         may_pass: bool,
     },
+}
+
+impl OpenError {
+    /// Whether the same attempt may succeed later.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Folder { .. } | Self::InUse { .. } | Self::Database(_) => false,
+            Self::Clock(failure) => failure.may_pass,
+            Self::Remote { may_pass, .. } => *may_pass,
+        }
+    }
 }

@@ -321,7 +321,10 @@ pub fn open_locked(
         ..limits.clone()
     };
     let history: Box<dyn HistoryStore> = match &cluster {
-        Some(cluster) => Box::new(open_history(cluster)?),
+        Some(cluster) => {
+            let opened = DatabaseHistory::open(Arc::clone(&cluster.state));
+            Box::new(opened.map_err(OpenError::Clock)?)
+        }
         None => Box::new(HistoryFile::at(&state_dir.join("clock.json"))),
     };
     let (clock, keeper) = HostClock::open(history);
@@ -348,11 +351,6 @@ pub fn open_locked(
     // A new file survives a crash only if its folder was synced too.
     sync_folder(state_dir).map_err(unusable)?;
     Ok(journals)
-}
-
-fn open_history(cluster: &ClusterJournals) -> Result<DatabaseHistory, OpenError> {
-    let opened = DatabaseHistory::open(Arc::clone(&cluster.state));
-    opened.map_err(|reason| OpenError::History { reason })
 }
 
 /// Checks that journals can be on Kafka. Changes nothing.

@@ -55,7 +55,9 @@ impl ClusterDatabase {
     ///
     /// There is no connection, or the role may not make the tables.
     pub async fn connect(&self) -> Result<Client, PostgresError> {
-        self.connect_within("COMMIT").await
+        let client = self.try_out().await?;
+        client.batch_execute("COMMIT").await?;
+        Ok(client)
     }
 
     /// As [`Self::connect`], in a transaction that stays open: if it is not committed, nothing was made.
@@ -64,11 +66,6 @@ impl ClusterDatabase {
     ///
     /// As [`Self::connect`].
     pub async fn try_out(&self) -> Result<Client, PostgresError> {
-        self.connect_within("").await
-    }
-
-    /// `end` ends the transaction that makes the tables.
-    async fn connect_within(&self, end: &str) -> Result<Client, PostgresError> {
         let client = self.connector.connect().await?;
         client.batch_execute(END_IDLE).await?;
         client.batch_execute("BEGIN").await?;
@@ -76,7 +73,6 @@ impl ClusterDatabase {
             client.batch_execute(LOCK).await?;
             client.batch_execute(TABLES).await?;
         }
-        client.batch_execute(end).await?;
         Ok(client)
     }
 

@@ -13,7 +13,7 @@ use std::sync::mpsc as blocking;
 use std::thread;
 use std::time::Duration;
 
-use delfin_plugin_api::postgres::tokio_postgres::{Client, Transaction};
+use delfin_plugin_api::postgres::tokio_postgres::{Client, Transaction, types::ToSql};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -29,6 +29,9 @@ pub struct FencedDatabase {
     name: String,
     jobs: mpsc::UnboundedSender<DatabaseJob>,
 }
+
+/// A value of a statement, which crosses to the thread of the connection.
+pub type SqlValue = Box<dyn ToSql + Sync + Send>;
 
 type DatabaseJob =
     Box<dyn for<'a> FnOnce(&'a mut StateLink) -> Pin<Box<dyn Future<Output = ()> + 'a>> + Send>;
@@ -91,9 +94,8 @@ impl FencedDatabase {
     pub fn read<T: Send + 'static>(
         &self,
         query: impl AsyncFnOnce(&Client, &str) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, String> {
-        let found = self.run(async move |link| link.read(query).await);
-        found.map_err(|failure| failure.reason)
+    ) -> Result<T, DatabaseFailure> {
+        self.run(async move |link| link.read(query).await)
     }
 
     /// Changes something, in a transaction. The change gets the name of the lease.
@@ -104,9 +106,25 @@ impl FencedDatabase {
     pub fn change<T: Send + 'static>(
         &self,
         change: impl AsyncFnOnce(&Transaction<'_>, &str) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, String> {
-        let changed = self.run(async move |link| link.change(change).await);
-        changed.map_err(|failure| failure.reason)
+    ) -> Result<T, DatabaseFailure> {
+        self.run(async move |link| link.change(change).await)
+    }
+
+    /// Makes a change of one statement: `$1` is the name of the lease, and the values follow. Returns how many rows it has changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::change`].
+    pub fn execute(
+        &self,
+        statement: &'static str,
+        values: Vec<SqlValue>,
+    ) -> Result<u64, DatabaseFailure> {
+        self.change(async move |tx, lease| {
+            let mut all: Vec<&(dyn ToSql + Sync)> = vec![&lease];
+            all.extend(values.iter().map(|value| &**value as &(dyn ToSql + Sync)));
+            Ok(tx.execute(statement, &all).await?)
+        })
     }
 
     /// Has the thread do something, and waits for it.

@@ -15,7 +15,7 @@ mod tests;
 
 pub use database::ClusterDatabase;
 pub use error::{DatabaseFailure, StoreError};
-pub use fenced::FencedDatabase;
+pub use fenced::{FencedDatabase, SqlValue};
 
 /// Text without the one character that the database does not take.
 pub(crate) fn text(text: &str) -> String {

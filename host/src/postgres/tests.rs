@@ -3,7 +3,7 @@
 use delfin_tests::receivers::Relay;
 
 use super::{
-    ClusterDatabase, FencedDatabase, StoreError,
+    ClusterDatabase, DatabaseFailure, FencedDatabase, StoreError,
     testing::{TestLease, connector_to, port},
 };
 use crate::write_guard::WriteGuard;
@@ -20,11 +20,12 @@ fn add_and(
     before_commit: impl FnOnce() + Send + 'static,
 ) -> Result<(), String> {
     const ADD: &str = "INSERT INTO delfin_paused_exporters VALUES ($1, $2)";
-    owner.change(async move |tx, lease| {
+    let changed = owner.change(async move |tx, lease| {
         tx.execute(ADD, &[&lease, &exporter]).await?;
         before_commit();
         Ok(())
-    })
+    });
+    changed.map_err(|failure| failure.reason)
 }
 
 fn added(owner: &FencedDatabase) -> Vec<String> {
@@ -44,12 +45,12 @@ fn a_change_is_made_as_a_whole_or_not_at_all() {
     };
     let owner = lease.owner(1).unwrap();
     add(&owner, "a").unwrap();
-    let half: Result<(), String> = owner.change(async |tx, lease| {
+    let half: Result<(), DatabaseFailure> = owner.change(async |tx, lease| {
         const ADD: &str = "INSERT INTO delfin_paused_exporters VALUES ($1, 'half')";
         tx.execute(ADD, &[&lease]).await?;
         Err(StoreError::Content("no".to_owned()))
     });
-    assert_eq!(half, Err("no".to_owned()));
+    assert_eq!(half.unwrap_err().reason, "no");
     assert_eq!(added(&owner), ["a"]);
     add(&owner, "b").unwrap();
     assert_eq!(added(&lease.owner(2).unwrap()), ["a", "b"]);

@@ -12,7 +12,7 @@ use crate::{
     api::StandbyState,
     cluster::ClusterMember,
     config::{Config, Loaded},
-    journal::{self, ClusterJournals, JournalLimits, Journals, OpenError, StateLock},
+    journal::{self, ClusterJournals, JournalLimits, Journals, StateLock},
     panics::spawn_blocking,
     postgres::FencedDatabase,
     state,
@@ -46,7 +46,6 @@ pub(super) async fn open_journals(
         lock: Arc::new(lock),
         state: None,
     };
-    let mut reported = None;
     loop {
         let loaded = read_config();
         let config = loaded.config.clone();
@@ -63,12 +62,10 @@ pub(super) async fn open_journals(
             }
             opened => return Ok((loaded, opened?)),
         };
-        if reported.as_ref() != Some(&reason) {
+        if state.note_opening(&reason) {
             log::error!(
                 "this host has the lease and cannot become active yet, trying again: {reason}"
             );
-            state.note_opening(&reason);
-            reported = Some(reason);
         }
         sleep(RETRY_DELAY).await;
     }
@@ -78,9 +75,16 @@ pub(super) async fn open_journals(
 const fn may_pass(error: &StandbyError) -> bool {
     match error {
         StandbyError::ClusterState(failure) => failure.may_pass,
-        StandbyError::Journal(OpenError::Remote { may_pass, .. }) => *may_pass,
-        StandbyError::Journal(OpenError::History { .. }) => true,
-        _ => false,
+        StandbyError::Journal(error) => error.may_pass(),
+        StandbyError::Listen(_)
+        | StandbyError::Tls(_)
+        | StandbyError::Tokens(_)
+        | StandbyError::Join(_)
+        | StandbyError::State(_)
+        | StandbyError::Opening(_)
+        | StandbyError::Cluster(_)
+        | StandbyError::Temporary(_)
+        | StandbyError::Address(_) => false,
     }
 }
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     cluster::ClusterMember,
-    config::{self, Config},
+    config::{self, ClusterConfig, Config},
     inventory::check_key,
     journal,
     mappings::InputMappings,
@@ -70,6 +70,10 @@ fn check(file: Option<&Path>, cache: &Path) -> Result<Config, String> {
         offered.map_err(|error| format!("exporter `{}`: {error}", exporter.name))?;
     }
     state::check_readable(&config.state_dir).map_err(|error| error.to_string())?;
+    let cluster = config.cluster.as_ref();
+    if cluster.is_some_and(ClusterConfig::has_state_in_database) {
+        state::refuse_left_over(&config.state_dir).map_err(|error| error.to_string())?;
+    }
     Ok(config)
 }
 
@@ -85,14 +89,15 @@ pub async fn check_cluster(config: &Config) -> Result<(), String> {
     else {
         return Ok(());
     };
-    state::refuse_left_over(&config.state_dir).map_err(|error| error.to_string())?;
-    if let Some(key_file) = &config.inventory.key_file {
-        let database = cluster.database();
-        let database = database.map_err(|failure| format!("`cluster`: {failure}"))?;
-        check_key(&database, &cluster.name, key_file).await?;
-    }
-    let topics = kafka.topics(&cluster.name);
-    let topics = topics.map_err(|failure| format!("`cluster`: {failure}"))?;
-    let checked = journal::check_topics(&topics).await;
+    let mistake = |failure| format!("`cluster`: {failure}");
+    let checked = async {
+        if let Some(key_file) = &config.inventory.key_file {
+            let database = cluster.database().map_err(mistake)?;
+            check_key(&database, &cluster.name, key_file).await?;
+        }
+        let topics = kafka.topics(&cluster.name).map_err(mistake)?;
+        journal::check_topics(&topics).await
+    };
+    let checked = checked.await;
     checked.map_err(|reason| config.redactor.redact(&reason).into_owned())
 }

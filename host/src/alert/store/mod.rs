@@ -13,7 +13,11 @@ use std::{
 };
 
 use super::{table::TableChanges, tracked::TrackedAlert};
-use crate::{batch::Seq, postgres::FencedDatabase, sqlite::DatabaseError};
+use crate::{
+    batch::Seq,
+    postgres::{DatabaseFailure, FencedDatabase},
+    sqlite::DatabaseError,
+};
 
 pub(crate) use sqlite::ACTIVE_ALERTS;
 pub(super) use sqlite::next_record;
@@ -33,13 +37,29 @@ pub enum AlertStoreError {
     Cluster { reason: String },
 }
 
+impl AlertStoreError {
+    /// Whether the store may be a new, empty one at the next call.
+    pub(super) const fn may_lose_table(&self) -> bool {
+        match self {
+            Self::Database(_) => true,
+            Self::Cluster { .. } => false,
+        }
+    }
+}
+
+impl From<DatabaseFailure> for AlertStoreError {
+    fn from(DatabaseFailure { reason, .. }: DatabaseFailure) -> Self {
+        Self::Cluster { reason }
+    }
+}
+
 /// Stores one table. Calls block on the disk or on the database. What was saved is durable when the call returns, and
 /// opening the store gives it as a [`StoredTable`].
 pub(super) trait AlertStore: Send {
     /// Writes changes, and the position after them: all of it, or nothing.
     ///
-    /// After an error of a file, the next call opens the store again, which may be a new, empty one. The
-    /// caller has to pass every alert then. After others, it passes the same changes again.
+    /// After an error, the caller passes the same changes again, or every alert if the store
+    /// [may have lost them](AlertStoreError::may_lose_table).
     fn save(&mut self, next: Seq, changes: &TableChanges) -> Result<(), AlertStoreError>;
 }
 

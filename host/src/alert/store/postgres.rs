@@ -43,8 +43,7 @@ impl PostgresAlertStore {
         database: Arc<FencedDatabase>,
     ) -> Result<(Self, StoredTable), AlertStoreError> {
         let stored = database.read(async |client, lease| load(client, lease).await);
-        let stored = stored.map_err(|reason| AlertStoreError::Cluster { reason })?;
-        Ok((Self(database), stored))
+        Ok((Self(database), stored?))
     }
 }
 
@@ -68,7 +67,7 @@ impl AlertStore for PostgresAlertStore {
             tx.execute(NEXT, &[&lease, &next.0.cast_signed()]).await?;
             Ok(())
         });
-        saved.map_err(|reason| AlertStoreError::Cluster { reason })
+        Ok(saved?)
     }
 }
 

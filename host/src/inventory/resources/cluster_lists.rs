@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use delfin_plugin_api::postgres::tokio_postgres::types::ToSql;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
-    collect::{ResourceFields, ResourceKind},
-    inventory::InventoryError,
-    postgres::{FencedDatabase, StoreError, text},
+    collect::ResourceKind,
+    inventory::{InventoryError, error::json_text},
+    postgres::{FencedDatabase, SqlValue, StoreError, text},
 };
 
 /// The lists of a lease. Calls block on the database.
@@ -32,7 +32,8 @@ pub(super) struct ListedResource {
     pub(super) id: Uuid,
     pub(super) created_us: i64,
     pub(super) updated_us: Option<i64>,
-    pub(super) fields: ResourceFields,
+    /// An object.
+    pub(super) fields: Box<RawValue>,
 }
 
 impl ClusterLists {
@@ -61,21 +62,21 @@ impl ClusterLists {
                 ))
             })
         });
-        lists.map_err(|reason| InventoryError::Database { reason })
+        Ok(lists?)
     }
 
     pub(super) fn save(&self, list: &StoredList) -> Result<(), InventoryError> {
         const SAVE: &str = "INSERT INTO delfin_resource_lists VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (lease, storage_id, kind) DO UPDATE
              SET resources = excluded.resources, listed_us = excluded.listed_us, error = excluded.error";
-        let resources = serde_json::to_string(&list.resources);
-        let resources = resources.map_err(|error| InventoryError::Database {
-            reason: error.to_string(),
-        })?;
-        let (listed_us, error) = (list.listed_us, list.error.as_deref().map(text));
-        let values: Vec<Box<dyn ToSql + Sync + Send>> =
-            vec![Box::new(resources), Box::new(listed_us), Box::new(error)];
-        self.change(SAVE, &list.storage_id, list.kind.clone(), values)
+        let values: Vec<SqlValue> = vec![
+            Box::new(text(&list.storage_id)),
+            Box::new(list.kind.clone()),
+            Box::new(json_text(&list.resources)?),
+            Box::new(list.listed_us),
+            Box::new(list.error.as_deref().map(text)),
+        ];
+        Ok(self.0.execute(SAVE, values).map(drop)?)
     }
 
     /// Removes the lists of these kinds.
@@ -87,24 +88,7 @@ impl ClusterLists {
         const REMOVE: &str = "DELETE FROM delfin_resource_lists
              WHERE lease = $1 AND storage_id = $2 AND kind = ANY($3)";
         let kinds: Vec<String> = kinds.iter().map(|kind| kind.name().to_owned()).collect();
-        self.change(REMOVE, storage_id, kinds, Vec::new())
-    }
-
-    /// `$1` is the lease, `$2` the storage, `$3` the kind or the kinds.
-    fn change(
-        &self,
-        statement: &'static str,
-        storage_id: &str,
-        kind: impl ToSql + Sync + Send + 'static,
-        values: Vec<Box<dyn ToSql + Sync + Send>>,
-    ) -> Result<(), InventoryError> {
-        let storage_id = text(storage_id);
-        let changed = self.0.change(async move |tx, lease| {
-            let mut all: Vec<&(dyn ToSql + Sync)> = vec![&lease, &storage_id, &kind];
-            all.extend(values.iter().map(|value| &**value as &(dyn ToSql + Sync)));
-            tx.execute(statement, &all).await?;
-            Ok(())
-        });
-        changed.map_err(|reason| InventoryError::Database { reason })
+        let values: Vec<SqlValue> = vec![Box::new(text(storage_id)), Box::new(kinds)];
+        Ok(self.0.execute(REMOVE, values).map(drop)?)
     }
 }

@@ -106,7 +106,7 @@ impl ResourceStore {
     ///
     /// # Errors
     ///
-    /// The file cannot be written.
+    /// The file or the database cannot be written.
     pub fn replace(
         &self,
         storage_id: &str,
@@ -115,14 +115,14 @@ impl ResourceStore {
     ) -> Result<(), InventoryError> {
         let now_us = now_us();
         self.with(|connection| write::replace(connection, storage_id, kind, list, now_us))?;
-        self.share(storage_id, kind)
+        self.save_in_cluster(storage_id, kind)
     }
 
     /// Notes why a storage could not be asked for a kind. Its last list stays.
     ///
     /// # Errors
     ///
-    /// The file cannot be written.
+    /// The file or the database cannot be written.
     pub fn set_error(
         &self,
         storage_id: &str,
@@ -130,14 +130,14 @@ impl ResourceStore {
         error: &str,
     ) -> Result<(), InventoryError> {
         self.with(|connection| write::set_error(connection, storage_id, kind, error))?;
-        self.share(storage_id, kind)
+        self.save_in_cluster(storage_id, kind)
     }
 
     /// Removes the list of a kind that a storage does not have.
     ///
     /// # Errors
     ///
-    /// The file cannot be written.
+    /// The file or the database cannot be written.
     pub fn forget(&self, storage_id: &str, kind: ResourceKind) -> Result<(), InventoryError> {
         self.remove_lists(storage_id, &[kind])
     }
@@ -146,7 +146,7 @@ impl ResourceStore {
     ///
     /// # Errors
     ///
-    /// The file cannot be written.
+    /// The file or the database cannot be written.
     pub fn remove(&self, storage_id: &str) -> Result<(), InventoryError> {
         let kinds: Vec<ResourceKind> = ResourceKind::all().collect();
         self.remove_lists(storage_id, &kinds)
@@ -159,7 +159,7 @@ impl ResourceStore {
     }
 
     /// Puts the list of a kind into the database, as it is in the file.
-    fn share(&self, storage_id: &str, kind: ResourceKind) -> Result<(), InventoryError> {
+    fn save_in_cluster(&self, storage_id: &str, kind: ResourceKind) -> Result<(), InventoryError> {
         let Some(cluster) = &self.cluster else {
             return Ok(());
         };
@@ -171,7 +171,7 @@ impl ResourceStore {
     ///
     /// # Errors
     ///
-    /// The file cannot be written.
+    /// The file or the database cannot be written.
     pub fn retain(&self, storages: &[String]) -> Result<(), InventoryError> {
         for storage_id in self.with(|connection| query::storages(connection))? {
             if !storages.contains(&storage_id) {

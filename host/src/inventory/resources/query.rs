@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter, types::Type};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use uuid::Uuid;
 
 use super::{
@@ -205,15 +205,14 @@ pub(super) fn list(
 ) -> rusqlite::Result<StoredList> {
     let arguments = [kind.name(), storage_id];
     let mut statement = connection.prepare(
-        "SELECT id, created_us, updated_us, fields FROM resources WHERE kind = ?1 AND storage_id = ?2
-            ORDER BY created_us, id",
+        "SELECT id, created_us, updated_us, fields FROM resources WHERE kind = ?1 AND storage_id = ?2",
     )?;
     let resources = statement.query_map(arguments, |row| {
         Ok(ListedResource {
             id: row.get(0)?,
             created_us: row.get(1)?,
             updated_us: row.get(2)?,
-            fields: fields(row, 3)?,
+            fields: RawValue::from_string(row.get(3)?).map_err(|error| damaged(3, error))?,
         })
     })?;
     let state = connection.query_row(
@@ -289,12 +288,13 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredResource> {
 
 fn fields(row: &Row<'_>, column: usize) -> rusqlite::Result<ResourceFields> {
     let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
+    serde_json::from_str(&text).map_err(|error| damaged(column, error))
 }
 
-/// The SQL expression of a field that has one value.
+fn damaged(column: usize, error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
 /// The fields that a list of this kind can be sorted by.
 pub fn sort_keys(kind: ResourceKind) -> impl Iterator<Item = &'static str> {
     let common = ["created_at", "updated_at", "id", "storage_id"];

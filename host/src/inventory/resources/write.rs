@@ -109,7 +109,7 @@ pub(super) fn replace_all(
                     storage_id,
                     resource.created_us,
                     resource.updated_us,
-                    Value::Object(resource.fields.clone()).to_string(),
+                    resource.fields.get(),
                 ])?;
             }
             transaction.execute(
