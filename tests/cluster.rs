@@ -5,10 +5,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{
-        Permissions, copy, create_dir, read, read_to_string, remove_file, set_permissions, write,
-    },
-    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
+    fs::{copy, create_dir, read, read_to_string, remove_file},
+    os::unix::process::ExitStatusExt,
     path::Path,
     sync::{
         Mutex, PoisonError, RwLock,
@@ -19,7 +17,7 @@ use std::{
 
 use delfin_tests::{
     Host, Setup,
-    receivers::{KafkaBroker, Postgres, Relay, get_text},
+    receivers::{KafkaBroker, Postgres, Relay},
     soak, wait_for,
 };
 use rustix::process::Signal;
@@ -110,14 +108,11 @@ impl Pair {
     fn on_kafka(self, servers: &str, replicas: usize) -> Self {
         let pair = self.with_folder_of_b();
         let with_tables = |setup: Setup| {
-            let key = setup.path("key");
-            let mode = Permissions::from_mode(0o600);
-            let written = write(&key, [7; 32]).and_then(|()| set_permissions(&key, mode));
-            assert!(written.is_ok(), "{written:?}");
+            setup.write_key("key");
             let config = read_to_string(setup.path("delfin.conf")).unwrap_or_default();
             let tables = format!(
                 "\n[cluster.kafka]\nbootstrap_servers = \"{servers}\"\nreplicas = {replicas}\ntls = false\n[inventory]\nkey_file = \"{}\"\n",
-                key.display()
+                a_path(&setup, "key")
             );
             setup.with_whole_config(&(config + &tables))
         };
@@ -140,7 +135,7 @@ impl Pair {
     /// Starts `a`, which becomes active, and then `b`.
     fn start(&self) -> (Host, Host) {
         let a = self.a.start();
-        wait_until_active(&a);
+        a.wait_until_ready();
         let b = self.b.start();
         b.wait_for("a standby that knows the active one", || {
             let (_, answer) = b.get("/readyz");
@@ -223,12 +218,6 @@ fn batch(name: &str) -> Value {
     json!([{ "name": name, "labels": {}, "values": { "1": 1.0 } }])
 }
 
-fn wait_until_active(host: &Host) {
-    host.wait_for("an active host", || {
-        (host.get("/readyz").0 == 200).then_some(())
-    });
-}
-
 /// Wakes a host that was paused for longer than its lease: it accepts nothing, and ends. Returns its log.
 fn wake_after_lease(host: Host) -> String {
     let answer = thread::scope(|scope| {
@@ -301,7 +290,7 @@ fn a_standby_names_the_active_host_and_gets_its_place_when_that_one_stops() {
     pair.ingest(&a);
     let (status, log) = a.stop();
     assert!(status.success(), "{log}");
-    wait_until_active(&b);
+    b.wait_until_ready();
     pair.ingest(&b);
     pair.assert_nothing_is_missing(&b);
     b.wait_for("epoch 2", || {
@@ -326,7 +315,7 @@ fn a_standby_takes_over_from_a_host_that_is_killed() {
     let (a, b) = pair.start();
     pair.ingest(&a);
     a.kill();
-    wait_until_active(&b);
+    b.wait_until_ready();
     pair.ingest(&b);
     pair.assert_nothing_is_missing(&b);
     // What was active before is standby now.
@@ -347,7 +336,7 @@ fn a_standby_ends_a_host_that_is_paused_and_takes_over() {
     // Now and then in the middle of a transaction.
     pair.ingest(&a);
     a.signal(Signal::STOP);
-    wait_until_active(&b);
+    b.wait_until_ready();
     b.wait_for_log("ended the process that has lost the lease");
     let (status, log) = a.wait_for_end("becomes active");
     assert_eq!(status.signal(), Some(9), "{log}");
@@ -361,14 +350,14 @@ fn a_host_that_wakes_up_after_its_lease_writes_nothing_and_ends() {
         return;
     };
     let a = pair.a.start();
-    wait_until_active(&a);
+    a.wait_until_ready();
     pair.ingest(&a);
     pair.assert_nothing_is_missing(&a);
     a.signal(Signal::STOP);
     // With another folder of the same id, as if the volume were mounted on another machine: nothing ends `a`.
     pair = pair.with_copied_folder_of_b();
     let b = pair.b.start();
-    wait_until_active(&b);
+    b.wait_until_ready();
     let journal = pair.a.path("state/performance.db-wal");
     let written = read(&journal).unwrap_or_default();
     assert!(!written.is_empty());
@@ -407,7 +396,7 @@ fn a_host_whose_volume_is_not_mounted_does_not_become_active() {
     let (status, log) = a.stop();
     assert!(status.success(), "{log}");
     let a = pair.a.start();
-    wait_until_active(&a);
+    a.wait_until_ready();
     assert_eq!(b.get("/readyz").0, 503);
     a.wait_for("epoch 2", || {
         (members(&a)[0] == member("a", "active", json!(2))).then_some(())
@@ -418,7 +407,7 @@ fn a_host_whose_volume_is_not_mounted_does_not_become_active() {
     assert!(status.success(), "{log}");
     pair.database
         .execute("DELETE FROM delfin_leases WHERE name = 'delfin'");
-    wait_until_active(&b);
+    b.wait_until_ready();
     assert!(pair.b.path("state/cluster.id").exists());
     let a = pair.a.start();
     a.wait_for_log("is not that of the cluster: it has the id");
@@ -485,7 +474,7 @@ fn without_the_database_no_host_is_active_until_it_is_back() {
     pair.database.restart();
     let active = a.wait_for("an active host", || {
         let mut hosts = [&a, &b].into_iter();
-        hosts.find(|host| host.get("/readyz").0 == 200)
+        hosts.find(|host| host.is_ready())
     });
     pair.ingest(active);
     pair.assert_nothing_is_missing(active);
@@ -499,25 +488,32 @@ fn a_journal_on_kafka_is_taken_over_and_a_host_that_wakes_up_adds_nothing_to_it(
     let mut pair = pair.on_kafka(&broker.servers(), 1);
     check_reports_what_keeps_journals_from_kafka(&pair, &broker);
     let a = pair.a.start();
-    wait_until_active(&a);
+    a.wait_until_ready();
     pair.ingest(&a);
     a.signal(Signal::STOP);
     // Nothing ends `a`, whose folder is another one.
     let b = pair.b.start();
-    wait_until_active(&b);
+    b.wait_until_ready();
     wake_after_lease(a);
     pair.ingest(&b);
     b.kill();
     let b = pair.b.start();
-    wait_until_active(&b);
+    b.wait_until_ready();
     pair.ingest(&b);
     pair.assert_nothing_is_missing(&b);
     assert_eq!(pair.arrived().get("late"), None);
     broker.kill();
-    let (status, answer) = b.ingest("performance", &batch("refused"));
-    assert_eq!(status, 503, "{answer}");
     let refused = format!("broker `{}`: connection refused (", broker.servers());
+    assert_refused(&b, &refused);
     b.wait_for_log(&refused);
+}
+
+/// A batch is refused with this reason.
+fn assert_refused(host: &Host, reason: &str) {
+    let (status, answer) = host.ingest("performance", &batch("refused"));
+    let message = answer["error_msg"].to_string();
+    assert_eq!(status, 503, "{message}");
+    assert!(message.contains(reason), "{message}");
 }
 
 fn check_reports_what_keeps_journals_from_kafka(pair: &Pair, broker: &KafkaBroker) {
@@ -565,10 +561,7 @@ fn a_host_waits_for_brokers_that_are_away_and_says_so() {
     let refused = format!("broker `{}`: connection refused (", brokers.address());
     let a = pair.a.start();
     a.wait_for_log("this host has the lease and cannot become active yet");
-    let (status, answer) = a.ingest("performance", &batch("refused"));
-    let message = answer["error_msg"].to_string();
-    assert_eq!(status, 503, "{message}");
-    assert!(message.contains(&refused), "{message}");
+    assert_refused(&a, &refused);
     wait_for_reason(&a, 0, &refused);
     let b = pair.b.start();
     wait_for_reason(&b, 1, &refused);
@@ -577,7 +570,7 @@ fn a_host_waits_for_brokers_that_are_away_and_says_so() {
         list.to_string().contains(&refused).then_some(())
     });
     brokers.restore();
-    wait_until_active(&a);
+    a.wait_until_ready();
     pair.ingest(&a);
 
     // It hangs: clients after the first learn it at once.
@@ -589,24 +582,22 @@ fn a_host_waits_for_brokers_that_are_away_and_says_so() {
     let held = thread::scope(|scope| {
         let first = scope.spawn(|| a.try_ingest(&batch("held")));
         wait_for_reason(&a, 0, &silent);
-        let (status, answer) = a.ingest("performance", &batch("refused"));
-        let message = answer["error_msg"].to_string();
-        assert_eq!(status, 503, "{message}");
-        assert!(message.contains(&silent), "{message}");
+        assert_refused(&a, &silent);
         brokers.release();
         first.join()
     });
+    assert!(held.is_ok(), "the client panicked");
     let accepted = held.ok().flatten().map(|_| "held".to_owned());
     pair.acknowledged.extend(accepted);
     // No batch is needed for that.
-    wait_until_active(&a);
+    a.wait_until_ready();
     pair.ingest(&a);
 
     // The network between the active host and the database.
     database.hold();
     let (status, log) = a.wait_for_end("the database did not confirm it for 3s");
     assert_eq!(status.code(), Some(LEASE_LOST), "{log}");
-    wait_until_active(&b);
+    b.wait_until_ready();
     pair.ingest(&b);
     pair.assert_nothing_is_missing(&b);
     assert_eq!(pair.arrived().get("refused"), None);
@@ -681,15 +672,13 @@ impl LoadedPair<'_> {
     }
 
     fn kill_active(&self) {
-        let hosts = locked(self.hosts.read());
-        let active = hosts.iter().find(|host| is_ready(host));
-        active.into_iter().for_each(Host::kill_now);
+        wait_for("an active host", || {
+            let hosts = locked(self.hosts.read());
+            let active = hosts.iter().find(|host| host.is_ready())?;
+            active.kill_now();
+            Some(())
+        });
     }
-}
-
-/// Also of a host that has ended.
-fn is_ready(host: &Host) -> bool {
-    get_text(&format!("{}/readyz", host.url())).is_some()
 }
 
 fn locked<G>(lock: Result<G, PoisonError<G>>) -> G {
@@ -743,17 +732,11 @@ fn nothing_is_lost_when_brokers_hosts_and_the_database_are_killed_in_turn() {
             brokers[leader].wait(3);
         }
     });
-    let [a, b] = load
-        .hosts
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let [a, b] = locked(load.hosts.into_inner());
     let active = a.wait_for("an active host", || {
-        [&a, &b].into_iter().find(|host| is_ready(host))
+        [&a, &b].into_iter().find(|host| host.is_ready())
     });
-    pair.acknowledged = load
-        .acknowledged
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    pair.acknowledged = locked(load.acknowledged.into_inner());
     pair.assert_nothing_is_missing(active);
     let deliveries = pair.deliveries();
     eprintln!(
@@ -830,11 +813,18 @@ fn a_pair_without_a_shared_folder_loses_nothing_when_the_active_host_is_killed()
         &["storages", "resources", &id, "--kind", "volumes"],
         "volume_0",
     );
-    // The progress is written now and then. Without it, the next host would begin with the present.
-    let progress = format!("SELECT count(*) FROM delfin_progress WHERE storage_id = '{id}'");
-    a.wait_for("the progress in the database", || {
-        (pair.database.execute(&progress).trim() == "1").then_some(())
-    });
+    // The next host could also make alerts of the journal, and ask the storage. The progress is written now and then; without it,
+    // the next host would begin with the present.
+    for rows in [
+        "delfin_active_alerts WHERE identity LIKE '%fan%'".to_owned(),
+        format!("delfin_resource_lists WHERE storage_id = '{id}' AND kind = 'volumes'"),
+        format!("delfin_progress WHERE storage_id = '{id}'"),
+    ] {
+        let count = format!("SELECT count(*) FROM {rows}");
+        a.wait_for(&rows, || {
+            (pair.database.execute(&count).trim() == "1").then_some(())
+        });
+    }
     // Nothing is collected from now on: what the next host knows of the progress, it has read.
     set_polling(false);
     let paused = ask(&pair.a, &["exporters", "pause", "PerformanceExporterFile"]);
@@ -847,7 +837,7 @@ fn a_pair_without_a_shared_folder_loses_nothing_when_the_active_host_is_killed()
     }
 
     a.kill();
-    wait_until_active(&b);
+    b.wait_until_ready();
     assert_eq!(b.get("/v1/storages").0, 401);
     let collection = authorized(&b, token.trim(), "/v1/collection");
     let storage = &collection["storages"][0];

@@ -15,7 +15,9 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{CommandOutput, Metrics, PATIENCE, build, json_lines, lines, wait_for};
+use crate::{
+    CommandOutput, Metrics, PATIENCE, build, json_lines, lines, receivers::get_text, wait_for,
+};
 
 /// Both exporters of the plugin `file`, which write to the folder of the setup.
 pub const FILES: &str = r#"
@@ -107,6 +109,14 @@ impl Setup {
             "write the configuration",
         );
         self
+    }
+
+    /// Writes a key of the inventory. The same for every host.
+    pub fn write_key(&self, name: &str) {
+        let path = self.path(name);
+        must(fs::write(&path, [7; 32]), "write a key");
+        let mode = fs::Permissions::from_mode(0o600);
+        must(fs::set_permissions(&path, mode), "set the mode of a key");
     }
 
     /// Sets an environment variable of the hosts.
@@ -379,6 +389,17 @@ impl Host {
     pub fn wait_for<T>(&self, what: &str, condition: impl FnMut() -> Option<T>) -> T {
         let found = catch_unwind(AssertUnwindSafe(|| wait_for(what, condition)));
         found.unwrap_or_else(|_| self.fail(what))
+    }
+
+    /// Whether it accepts batches. Not if it has ended.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        get_text(&format!("{}/readyz", self.url())).is_some()
+    }
+
+    /// Waits until it accepts batches.
+    pub fn wait_until_ready(&self) {
+        self.wait_for("a host that is ready", || self.is_ready().then_some(()));
     }
 
     /// Waits until an exporter has delivered this many items.

@@ -1,5 +1,5 @@
 //! How fast a host with its journal on Kafka accepts and delivers items, next to a producer and a consumer of librdkafka alone,
-//! which write and read the same records on the same broker in the same run. Budget: at least 0.7 of their rate.
+//! which write and read the payloads of the same records on the same broker in the same run. Budget: at least 0.7 of their rate.
 //!
 //! The host also reads JSON and hands each batch to an exporter. The two take turns.
 
@@ -65,10 +65,9 @@ fn main() {
         .replace("PORT", &database.port().to_string())
         .replace("SERVERS", &broker.servers());
     let setup = setup.with_whole_config(&config);
+    setup.write_key("inventory.key");
     let host = setup.start();
-    host.wait_for("an active host", || {
-        (host.get("/readyz").0 == 200).then_some(())
-    });
+    host.wait_until_ready();
     let body = body();
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
@@ -136,12 +135,8 @@ fn deliver(host: &Host, body: &Value) -> Duration {
 
 /// Until the consumer has all records, which are written meanwhile.
 fn write_and_read(broker: &Broker, topic: &str, records: &[Arrived]) -> Duration {
-    let mut client = ClientConfig::new();
+    let mut client = broker.config();
     client
-        .set("bootstrap.servers", broker.servers())
-        .set("group.id", "bare")
-        .set("enable.auto.commit", "false")
-        .set("fetch.wait.max.ms", "10")
         .set("acks", "all")
         .set("message.max.bytes", "67108864");
     let producer: BaseProducer = client.create().unwrap_or_else(|error| panic!("{error}"));

@@ -92,7 +92,8 @@ impl Broker {
         arrived
     }
 
-    fn config(&self) -> ClientConfig {
+    /// The settings of a client.
+    pub(crate) fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", self.servers())
