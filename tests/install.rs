@@ -47,15 +47,15 @@ fn value<'u>(unit: &'u str, key: &str) -> &'u str {
         .unwrap_or_else(|| panic!("the unit has no `{key}`:\n{unit}"))
 }
 
-/// Lets systemd check the unit, with the programs that are installed below `dest`.
-fn verify(setup: &Setup, dest: &Path, unit: &str) {
+/// Lets systemd check a unit, with the programs that are installed below `dest`.
+fn verify(setup: &Setup, dest: &Path, name: &str, unit: &str) {
     let program = |key: &str| format!("{key}={}/", dest.display());
     let unit = unit
         .replace("ExecStart=/", &program("ExecStart"))
         .replace("ExecReload=/", &program("ExecReload"));
-    setup.write("delfin-host.service", &unit);
+    setup.write(name, &unit);
     let mut verify = Command::new("systemd-analyze");
-    let unit = setup.path("delfin-host.service");
+    let unit = setup.path(name);
     let verified = verify.arg("verify").arg(unit).output();
     let verified = verified.expect("systemd-analyze runs (make setup)");
     let said = String::from_utf8_lossy(&verified.stderr);
@@ -129,7 +129,17 @@ fn the_unit_starts_the_installed_host_with_the_installed_configuration() {
         assert!(value(&unit, "ExecStartPre").ends_with(&format!("-o delfin -g delfin {state}")));
         assert!(read(&format!("{users}/delfin-host.conf")).ends_with(&format!("{state}\n")));
 
-        verify(&setup, &dest, &unit);
+        verify(&setup, &dest, "delfin-host.service", &unit);
+
+        // A host of one of several clusters has its own configuration and state.
+        let named = read(&format!("{units}/delfin-host@.service"));
+        let root = conf.trim_end_matches("/etc/delfin/delfin.conf");
+        assert!(value(&named, "ExecStart").ends_with(&format!("{root}/etc/delfin/%i/delfin.conf")));
+        assert_eq!(
+            value(&named, "ReadWritePaths"),
+            format!("{root}/var/lib/delfin/%i")
+        );
+        verify(&setup, &dest, "delfin-host@north.service", &named);
 
         // The host starts on it, with the installed plugin and a free port.
         let text = read(conf);
