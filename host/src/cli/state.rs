@@ -127,6 +127,13 @@ fn restore(
         audit_file,
         ..
     } = settings;
+    if settings.has_state_in_database {
+        return Err(Error::failed(format!(
+            "`{}` cannot be restored: the state of this host is on Kafka and in the database of the cluster (restore their own \
+             backups; to go on with this backup in a folder, remove `cluster.kafka`)",
+            state_dir.display()
+        )));
+    }
     let progress = ProgressReport::new(output, ProgressUnit::Bytes);
     let place = InventoryPlace::new(state_dir, settings.key_file.as_deref());
     let request = RestoreRequest {
