@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     fs::{copy, create_dir, read, read_to_string, remove_file},
+    net::UdpSocket,
     os::unix::process::ExitStatusExt,
     path::Path,
     sync::{
@@ -121,6 +122,14 @@ impl Pair {
             b: with_tables(pair.b),
             ..pair
         }
+    }
+
+    /// The same with other settings of `b`.
+    fn with_settings_of_b(self, from: &str, to: &str) -> Self {
+        let config = read_to_string(self.b.path("delfin.conf")).unwrap_or_default();
+        assert!(config.contains(from), "{config}");
+        let b = self.b.with_whole_config(&config.replace(from, to));
+        Self { b, ..self }
     }
 
     /// Has `a` reach the database through a relay.
@@ -638,7 +647,17 @@ struct LoadedPair<'a> {
     is_over: AtomicBool,
 }
 
-impl LoadedPair<'_> {
+impl<'a> LoadedPair<'a> {
+    fn new(setups: [&'a Setup; 2], hosts: (Host, Host)) -> Self {
+        Self {
+            setups,
+            hosts: RwLock::new(hosts.into()),
+            next: AtomicU32::new(0),
+            acknowledged: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
     /// Sends one batch after the other to the host that accepts it.
     fn send(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
@@ -701,15 +720,8 @@ fn nothing_is_lost_when_brokers_hosts_and_the_database_are_killed_in_turn() {
     };
     let servers = brokers.each_ref().map(KafkaBroker::servers).join(",");
     let mut pair = pair.on_kafka(&servers, 3);
-    let hosts = RwLock::new(pair.start().into());
+    let load = LoadedPair::new([&pair.a, &pair.b], pair.start());
     let database = &mut pair.database;
-    let load = LoadedPair {
-        setups: [&pair.a, &pair.b],
-        hosts,
-        next: AtomicU32::new(0),
-        acknowledged: Mutex::default(),
-        is_over: AtomicBool::new(false),
-    };
     thread::scope(|scope| {
         let _over = Finally(&load.is_over);
         for _ in 0..2 {
@@ -745,6 +757,120 @@ fn nothing_is_lost_when_brokers_hosts_and_the_database_are_killed_in_turn() {
         deliveries.len(),
         deliveries.len() - pair.arrived().len()
     );
+}
+
+/// Hands the lease to `b` by its priority, and again after it was killed, while clients send batches.
+fn hand_over_under_load(pair: Pair) {
+    let member_b = "member = \"b\"";
+    let mut pair = pair.with_settings_of_b(member_b, &format!("{member_b}\npriority = 100"));
+    let load = LoadedPair::new([&pair.a, &pair.b], pair.start());
+    thread::scope(|scope| {
+        let _over = Finally(&load.is_over);
+        for _ in 0..2 {
+            scope.spawn(|| load.send());
+        }
+        for round in 0..2 {
+            wait_for("the lease at the host with the higher priority", || {
+                locked(load.hosts.read())[1].is_ready().then_some(())
+            });
+            let mut hosts = locked(load.hosts.write());
+            hosts[0].wait_for_log("handing the lease over to another member");
+            hosts[0].follow();
+            assert_shows_why_it_is_active(&hosts[1], &pair);
+            drop(hosts);
+            load.go_on();
+            if round == 0 {
+                load.kill_active();
+                wait_for("a host that takes over", || {
+                    locked(load.hosts.read())[0].is_ready().then_some(())
+                });
+                load.go_on();
+            }
+        }
+    });
+    let [_, b] = locked(load.hosts.into_inner());
+    pair.acknowledged = locked(load.acknowledged.into_inner());
+    pair.assert_nothing_is_missing(&b);
+}
+
+/// `b` was handed the lease because of its priority, and is refused to hand it back.
+fn assert_shows_why_it_is_active(b: &Host, pair: &Pair) {
+    b.wait_for("both members and their priorities", || {
+        let (_, list) = b.get("/v1/members");
+        let of = |place: usize| {
+            let member = &list["members"][place];
+            (member["role"].clone(), member["priority"].clone())
+        };
+        let is_shown = of(0) == (json!("standby"), json!(0))
+            && of(1) == (json!("active"), json!(100))
+            && list["members"][1]["has_failed"] == false;
+        is_shown.then_some(())
+    });
+    let listed = pair.b.run(&["members", "--host", b.url()]).expect_exit(0);
+    let line = "`b` was handed the lease: its priority is 100, and that of the active host was 0";
+    assert!(listed.stdout.contains(line), "{}", listed.stdout);
+    let refused = pair.b.run(&["handover", "a", "--host", b.url()]);
+    let refused = refused.expect_exit(1).stderr;
+    let lower = "member `a` has priority 0 and this host 100, so that it would hand the lease back";
+    assert!(refused.contains(lower), "{refused}");
+}
+
+#[test]
+fn a_standby_with_a_higher_priority_is_handed_the_lease_and_nothing_is_lost() {
+    if let Some(pair) = Pair::new(SHORT) {
+        hand_over_under_load(pair);
+    }
+}
+
+#[test]
+fn without_a_shared_folder_a_handover_loses_nothing() {
+    if let (Some(broker), Some(pair)) = (KafkaBroker::start(), Pair::new(SHORT)) {
+        hand_over_under_load(pair.on_kafka(&broker.servers(), 1));
+    }
+}
+
+#[test]
+fn a_standby_that_cannot_become_active_is_handed_the_lease_once() {
+    let (Some(pair), Ok(occupied)) = (Pair::new(SHORT), UdpSocket::bind("127.0.0.1:0")) else {
+        return;
+    };
+    let port = occupied.local_addr().map_or(0, |address| address.port());
+    let member_b = "member = \"b\"";
+    let traps = format!("[traps]\nlisten = \"127.0.0.1:{port}\"\n[api]");
+    let mut pair = pair
+        .with_settings_of_b(member_b, &format!("{member_b}\npriority = 100"))
+        .with_settings_of_b("[api]", &traps);
+    let (mut a, b) = pair.start();
+    let (status, log) = b.wait_for_end("left the cluster");
+    assert_eq!(status.code(), Some(1), "{log}");
+    a.follow();
+    a.wait_until_ready();
+    pair.ingest(&a);
+    a.wait_for("the standby that has failed", || {
+        let listed = pair.a.run(&["members", "--host", a.url()]).expect_exit(0);
+        let line = "`b` was handed the lease in the last ten minutes, and has not become active";
+        listed.stdout.contains(line).then_some(())
+    });
+
+    // It is there again for longer than a standby must be.
+    let b = pair.b.start();
+    let patience_ms = 4 * 3000;
+    a.wait_for("a standby that has been there for a while", || {
+        let (_, list) = a.get("/v1/members");
+        let b = &list["members"][1];
+        let [since, seen] = ["since_ms", "last_seen_ms"].map(|time| b[time].as_i64());
+        (b["role"] == "standby" && seen? - since? > patience_ms).then_some(())
+    });
+    assert!(a.is_ready());
+
+    // An operator has found the reason.
+    drop(occupied);
+    let asked = pair.a.run(&["handover", "--host", a.url()]).expect_exit(0);
+    assert!(asked.stdout.starts_with("`b` becomes active"), "{asked:?}");
+    b.wait_until_ready();
+    a.follow();
+    pair.ingest(&b);
+    pair.assert_nothing_is_missing(&b);
 }
 
 /// A storage whose driver knows the past, so that no window need be missed.
@@ -878,6 +1004,12 @@ fn a_pair_without_a_shared_folder_loses_nothing_when_the_active_host_is_killed()
             assert!(!Path::exists(&setup.path("state").join(file)), "{file}");
         }
     }
+    let restored = pair.b.run(&["state", "restore", "any.tar.zst"]);
+    let refused = restored.expect_exit(1).stderr;
+    assert!(
+        refused.contains("on Kafka and in the database"),
+        "{refused}"
+    );
     let noted = pair.b.run(&["state", "verify"]).expect_exit(0);
     let elsewhere = "are in the database of the cluster";
     assert!(noted.stderr.contains(elsewhere), "{noted:?}");

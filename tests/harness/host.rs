@@ -50,6 +50,8 @@ pub struct Setup {
 pub struct Host {
     child: Child,
     url: String,
+    /// How often it has started. A host that hands the lease of its cluster over starts again in the same process.
+    starts: usize,
     log: Arc<Mutex<String>>,
     agent: ureq::Agent,
 }
@@ -227,7 +229,7 @@ impl Setup {
     #[must_use]
     pub fn start(&self) -> Host {
         let mut host = self.spawn();
-        host.url = format!("http://{}", host.wait_for_address());
+        host.follow();
         host
     }
 
@@ -252,6 +254,7 @@ impl Setup {
         Host {
             child,
             url: String::new(),
+            starts: 0,
             log,
             agent,
         }
@@ -475,19 +478,24 @@ impl Host {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    fn wait_for_address(&mut self) -> String {
+    /// Waits until the host has started, or started again, and listens. Sends further requests there.
+    pub fn follow(&mut self) {
         let found = catch_unwind(AssertUnwindSafe(|| {
             wait_for("the host to listen", || {
                 assert!(self.is_alive(), "the host ended");
                 let log = self.log();
-                let line = log.lines().find(|line| line.contains("the API listens"))?;
+                let since_start = log.split("delfin-host starts").nth(self.starts + 1)?;
+                let mut lines = since_start.lines();
+                let line = lines.find(|line| line.contains("the API listens"))?;
                 // In text or in JSON.
                 let after = |key| line.split_once(key).map(|(_, after)| after);
                 let address = after("address=").or_else(|| after("\"address\":\""))?;
                 Some(address.split([' ', '"']).next()?.to_owned())
             })
         }));
-        found.unwrap_or_else(|_| self.fail("the host does not listen"))
+        let address = found.unwrap_or_else(|_| self.fail("the host does not listen"));
+        self.url = format!("http://{address}");
+        self.starts += 1;
     }
 
     fn answer(

@@ -87,6 +87,8 @@ api_errors! {
            "Exporter {} is no longer configured: only `rename` and `forget` apply to it.", (name);
     CursorIsOccupied { reason: String }
         => CONFLICT, "CursorIsOccupied", "The cursor cannot be renamed: {}.", (reason);
+    HandoverRefused { reason: String }
+        => CONFLICT, "HandoverRefused", "The lease cannot be handed over: {}.", (reason);
 
     Unauthorized { reason: &'static str }
         => UNAUTHORIZED, "Unauthorized", "Authentication required: {}.", (reason), log reason;

@@ -138,6 +138,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(inventory::rekey_inventory))
         .routes(routes!(journals::show_journals))
         .routes(routes!(members::list_members))
+        .routes(routes!(members::hand_over))
         .routes(routes!(
             log_level::show_log_levels,
             log_level::set_log_level

@@ -45,6 +45,10 @@ documented! {
     #[response(status = 409)]
     CursorOccupied;
 
+    /// The host belongs to no cluster, or the member could not take over; `error_msg` has the reason
+    #[response(status = 409)]
+    HandoverRefused;
+
     /// The journal cannot be read now
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     JournalNotReadable;

@@ -13,7 +13,6 @@ use std::{
     thread,
 };
 
-use delfin_plugin_api::Failure;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -394,12 +393,10 @@ fn cluster(config: &Config, check: ExporterCheck) -> Result<Option<Finding>, Err
         "cluster {name} as member {member} ({})",
         cluster.database_name()
     );
-    let redacted = |failure: Failure| {
-        let text = failure.to_string();
-        config.redactor.redact(&text).into_owned()
-    };
+    let redacted = |reason: String| config.redactor.redact(&reason).into_owned();
     if let Err(failure) = cluster.database() {
-        return Ok(Some(Finding::of(what, Err(redacted(failure)))));
+        let reason = redacted(failure.to_string());
+        return Ok(Some(Finding::of(what, Err(reason))));
     }
     if check != ExporterCheck::Connect {
         return Ok(Some(Finding::of(what, Ok(()))));

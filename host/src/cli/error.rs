@@ -27,6 +27,10 @@ pub enum Error {
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
 
+    /// Of a host that is standby from now on.
+    #[error("this host has handed the lease of its cluster over, and must be started again")]
+    HandedOver(#[source] io::Error),
+
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
@@ -57,6 +61,7 @@ impl Error {
             | Self::Failed(_) => Exit::Failed,
             Self::Usage(_) => Exit::Usage,
             Self::Configuration(_) => Exit::Configuration,
+            Self::HandedOver(_) => Exit::HandedOver,
             // In `delfin-host exporters | head -1`, the reader has all that it wants.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) => Exit::Failed,

@@ -12,16 +12,18 @@ pub enum Exit {
     Configuration = 3,
     Unreachable = 4,
     LeaseLost = 5,
+    HandedOver = 6,
 }
 
 impl Exit {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
         Self::Configuration,
         Self::Unreachable,
         Self::LeaseLost,
+        Self::HandedOver,
     ];
 
     #[must_use]
@@ -39,6 +41,9 @@ impl Exit {
             Self::Configuration => "the configuration is wrong",
             Self::Unreachable => "the running host cannot be reached",
             Self::LeaseLost => "the host has lost the lease of its cluster",
+            Self::HandedOver => {
+                "the host has handed the lease of its cluster over, and could not start itself again"
+            }
         }
     }
 }

@@ -34,6 +34,9 @@ struct ListedMember {
     since_ms: i64,
     last_seen_ms: i64,
     epoch: Option<u64>,
+    priority: Option<u64>,
+    reason: Option<String>,
+    has_failed: bool,
     obstacle: Option<String>,
 }
 
@@ -66,6 +69,15 @@ pub(super) fn run(
     };
     output.list(&table(&members), &summary)?;
     for member in &members {
+        if let Some(reason) = &member.reason {
+            output.line(&format!("`{}` was handed the lease: {reason}", member.name))?;
+        }
+        if member.has_failed {
+            output.line(&format!(
+                "`{}` was handed the lease in the last ten minutes, and has not become active since (see its log)",
+                member.name
+            ))?;
+        }
         if let Some(obstacle) = &member.obstacle {
             output.line(&format!(
                 "`{}` could not take over: {obstacle}",
@@ -77,11 +89,20 @@ pub(super) fn run(
 }
 
 fn table(members: &[ListedMember]) -> TextTable {
-    let mut table = TextTable::new(&["MEMBER", "ROLE", "SINCE", "EPOCH", "LAST SEEN", "ADDRESS"]);
+    let mut table = TextTable::new(&[
+        "MEMBER",
+        "ROLE",
+        "PRIORITY",
+        "SINCE",
+        "EPOCH",
+        "LAST SEEN",
+        "ADDRESS",
+    ]);
     for member in members {
         table.row([
             Cell::text(&*member.name),
             Cell::text(&*member.role),
+            member.priority.map_or_else(Cell::none, Cell::number),
             Cell::text(rfc3339(member.since_ms)),
             member.epoch.map_or_else(Cell::none, Cell::number),
             Cell::text(rfc3339(member.last_seen_ms)),

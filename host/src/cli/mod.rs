@@ -15,6 +15,7 @@ mod error;
 mod exit;
 mod exporter_process;
 mod exporters;
+mod handover;
 mod init;
 mod inputs;
 mod inventory;
@@ -55,6 +56,7 @@ use self::{
     dead_letters::DeadLettersCommand,
     exporter_process::{ExporterProcessArgs, ProgramProcessArgs},
     exporters::ExportersArgs,
+    handover::HandoverArgs,
     init::InitArgs,
     inputs::InputsCommand,
     inventory::InventoryCommand,
@@ -126,6 +128,9 @@ pub enum CliCommand {
 
     /// List the hosts of the cluster, and which of them is active
     Members(MembersArgs),
+
+    /// Make another host of the cluster active
+    Handover(HandoverArgs),
 
     /// Show the exporters, storages, alerts and journals of the running host in a terminal, live
     Top(TopArgs),
@@ -247,6 +252,7 @@ impl Cli {
             CliCommand::Plugins(command) => plugins::run(options, command, output),
             CliCommand::Exporters(args) => exporters::run(options, args, output),
             CliCommand::Members(args) => members::run(options, args, output),
+            CliCommand::Handover(args) => handover::run(options, args, output),
             CliCommand::Top(args) => top::run(options, args, output),
             CliCommand::Tap(args) => tap::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),

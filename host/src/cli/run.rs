@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, AuditRecord},
+    cluster::ClusterMember,
     config::{self, Loaded, LogConfig, LogFileConfig},
     host::Host,
     journal::Journal,
@@ -27,7 +28,7 @@ use crate::{
     panics::{end_process_on_panic, spawn_blocking},
     platform::{
         ReloadSignals, ServiceManager, StopSignals, adopt_orphans, end_all_processes,
-        keep_files_private,
+        keep_files_private, start_again,
     },
     standby::{ActiveMember, Readiness, Standby},
 };
@@ -48,6 +49,13 @@ pub struct RunArgs {
     pub strict: bool,
 }
 
+/// Why a host has ended.
+enum HostEnd {
+    Stopped,
+    /// It has given the lease of its cluster to another member, and is standby from now on.
+    HandedOver,
+}
+
 pub(super) fn run(
     options: &GlobalOptions,
     args: &RunArgs,
@@ -56,7 +64,12 @@ pub(super) fn run(
     keep_files_private();
     // Before anything can fail: some managers wait for this, and want to know with which exit code the host ends.
     let manager = Arc::new(ServiceManager::of_process());
-    let result = run_managed(options, args, output, &manager);
+    let result = match run_managed(options, args, output, &manager) {
+        Ok(HostEnd::Stopped) => Ok(()),
+        // A thread that is left must not write with the next lease, as it could if this process went on.
+        Ok(HostEnd::HandedOver) => Err(Error::HandedOver(start_again())),
+        Err(error) => Err(error),
+    };
     let exit = result.as_ref().err().map_or(Exit::Ok, Error::exit);
     // A host that ends without a report is started again. A wrong configuration stays wrong.
     if matches!(exit, Exit::Ok | Exit::Configuration) {
@@ -70,7 +83,7 @@ fn run_managed(
     args: &RunArgs,
     output: &mut Output<'_>,
     manager: &Arc<ServiceManager>,
-) -> Result<(), Error> {
+) -> Result<HostEnd, Error> {
     let loaded = options.load_config()?;
     let Loaded { config, source, .. } = &loaded;
     if args.strict {
@@ -108,7 +121,7 @@ async fn serve(
     mut loaded: Loaded,
     file: Option<PathBuf>,
     manager: Arc<ServiceManager>,
-) -> Result<(), Error> {
+) -> Result<HostEnd, Error> {
     let signals = signals()?;
     let mut reload_signals = ReloadSignals::watch().map_err(Error::failed)?;
     let mut active = None;
@@ -119,7 +132,7 @@ async fn serve(
             reload: &mut reload_signals,
         };
         let Some((read, member)) = stand_by(&loaded, file, &manager, standby).await? else {
-            return Ok(());
+            return Ok(HostEnd::Stopped);
         };
         (loaded, active) = (read, Some(member));
     }
@@ -135,6 +148,9 @@ async fn serve(
             return Err(Error::failed(error));
         }
     };
+    if let Some(member) = &member {
+        member.note_running();
+    }
     manager.ready();
     tokio::spawn(keep_alive(Arc::clone(&manager), host.journals().into()));
     let (reloader, storages) = (host.reloader().clone(), Arc::clone(host.storages()));
@@ -152,11 +168,26 @@ async fn serve(
         }
     });
     let stop = async {
-        nth(signals.clone(), 1).await;
-        manager.stopping(drain_timeout);
+        tokio::select! {
+            () = nth(signals.clone(), 1) => manager.stopping(drain_timeout),
+            () = handing_over(member.as_ref()) => {}
+        }
     };
     host.run(stop, nth(signals.clone(), 2)).await;
-    Ok(())
+    let is_told_to_stop = *signals.borrow() > 0;
+    let hands_over = member.is_some_and(|member| member.is_handing_over());
+    Ok(match hands_over && !is_told_to_stop {
+        true => HostEnd::HandedOver,
+        false => HostEnd::Stopped,
+    })
+}
+
+/// Completes when this host is to give its lease to another one.
+async fn handing_over(member: Option<&ClusterMember>) {
+    match member {
+        Some(member) => member.handing_over().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What a standby is told by signals.

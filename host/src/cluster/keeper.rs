@@ -18,11 +18,14 @@ use tokio::{
 
 use super::{
     PreviousHolder, folder,
-    store::{Identity, LeaseStore, SeenLease},
-    view::{ClusterView, MemberRole, MemberView},
+    handover::{Handover, Preference, best_standby},
+    store::{Identity, LeaseStore, MemberNote, SeenLease},
+    view::{ClusterView, HostStatus, MemberRole, MemberView},
 };
 use crate::{
-    panics::spawn_blocking, platform::running_time, postgres::ClusterDatabase,
+    panics::spawn_blocking,
+    platform::running_time,
+    postgres::{ClusterDatabase, StoreError},
     write_guard::WRITE_GUARD,
 };
 
@@ -66,6 +69,7 @@ pub(super) struct LeaseKeeper {
     pub(super) who: Identity,
     pub(super) database: ClusterDatabase,
     pub(super) lease: Duration,
+    pub(super) priority: u8,
     /// `None` before the first call, and after a failure.
     pub(super) store: Option<LeaseStore>,
     pub(super) view: watch::Sender<ClusterView>,
@@ -77,8 +81,10 @@ pub(super) struct LeaseKeeper {
     pub(super) state_dir: Option<PathBuf>,
     /// What the state folder has not answered yet.
     pub(super) asked_folder: Option<JoinHandle<io::Result<Option<String>>>>,
-    /// Why this member could not take over, as others have found.
-    pub(super) obstacle: watch::Receiver<Option<String>>,
+    pub(super) status: watch::Receiver<HostStatus>,
+    pub(super) preference: Preference,
+    /// The handover that is under way.
+    pub(super) handover: watch::Sender<Option<Handover>>,
 }
 
 impl LeaseKeeper {
@@ -97,12 +103,13 @@ impl LeaseKeeper {
         };
         WRITE_GUARD.close();
         let who = self.who.clone();
+        let handover = self.successor();
         let left = async {
             let store = self.store().await?;
             if let Some(epoch) = held {
-                store.release(&who, epoch).await?;
+                store.release(&who, epoch, handover.as_ref()).await?;
             }
-            store.leave(&who).await
+            Ok::<(), StoreError>(store.leave(&who).await?)
         };
         match timeout(LEAVE_TIMEOUT, left).await {
             Ok(Ok(())) => log::info!(member = who.member; "left the cluster"),
@@ -115,6 +122,21 @@ impl LeaseKeeper {
         }
         self.state.send_replace(LeaseState::Left);
         Ok(())
+    }
+
+    /// Who gets the lease that this member gives back.
+    fn successor(&self) -> Option<Handover> {
+        let members = &self.view.borrow().members;
+        let handover = self.handover.borrow().clone().filter(|handover| {
+            let mut ready = members.iter().filter(|member| member.is_ready);
+            ready.any(|member| member.name == handover.to)
+        });
+        handover.or_else(|| {
+            best_standby(members).map(|standby| Handover {
+                to: standby.name.clone(),
+                reason: format!("`{}` was stopped", self.who.member),
+            })
+        })
     }
 
     /// Looks at the lease until this member can take it. Returns its epoch; `None`: the member leaves.
@@ -130,9 +152,9 @@ impl LeaseKeeper {
                     };
                     // A holder may write for the time of its lease after it has sent a renewal. The lease has not changed
                     // since it was first seen like this, so that the last renewal was sent before.
-                    let patience = self.longest_lease(seen.as_ref()) * 11 / 10;
+                    let patience = self.longest_lease(seen.as_ref()) * 11 / 10 + self.courtesy();
                     let is_free = match &seen {
-                        Some(seen) => seen.released,
+                        Some(seen) => seen.released && !self.is_for_another(seen),
                         // If its row was deleted, another member may still have it.
                         None => self.is_alone(),
                     };
@@ -151,7 +173,7 @@ impl LeaseKeeper {
                 Err(reason) => self.note_fault(Some(reason)),
             }
             tokio::select! {
-                () = sleep((self.lease / 10).min(MAX_POLL)) => {}
+                () = sleep(self.poll()) => {}
                 () = leaves(&mut self.leaving) => return None,
             }
         }
@@ -161,6 +183,29 @@ impl LeaseKeeper {
     fn longest_lease(&self, seen: Option<&SeenLease>) -> Duration {
         let of_holder = seen.map_or(0, |seen| seen.lease_ms.max(0).cast_unsigned());
         self.lease.max(Duration::from_millis(of_holder))
+    }
+
+    /// The time between two looks of a standby at the lease.
+    fn poll(&self) -> Duration {
+        (self.lease / 10).min(MAX_POLL)
+    }
+
+    /// How long this member leaves a lease that is over to a standby with a higher priority.
+    fn courtesy(&self) -> Duration {
+        let best = best_standby(&self.view.borrow().members).and_then(|standby| standby.priority);
+        match best > Some(self.priority) {
+            true => self.poll() * 3,
+            false => Duration::ZERO,
+        }
+    }
+
+    /// The lease was given back to another member, which is there.
+    fn is_for_another(&self, seen: &SeenLease) -> bool {
+        let members = &self.view.borrow().members;
+        let mut ready = members.iter().filter(|member| member.is_ready);
+        seen.successor.as_ref().is_some_and(|successor| {
+            *successor != self.who.member && ready.any(|member| member.name == *successor)
+        })
     }
 
     /// No other member was seen lately.
@@ -296,6 +341,7 @@ impl LeaseKeeper {
                         paused = lease_over() => return Err(self.loss(paused)),
                         () = self.look_around() => {}
                     }
+                    self.prefer();
                     (self.lease / 5).min(MAX_RENEWAL)
                 }
                 Ok(false) => {
@@ -313,8 +359,25 @@ impl LeaseKeeper {
                 biased;
                 paused = lease_over() => return Err(self.loss(paused)),
                 () = leaves(&mut self.leaving) => return Ok(()),
+                // Others learn at once that this member runs.
+                _ = self.status.changed() => {}
                 () = sleep(pause) => {}
             }
+        }
+    }
+
+    /// Hands the lease over if a standby has had a higher priority for twice its time.
+    fn prefer(&mut self) {
+        if !self.status.borrow().is_running || self.handover.borrow().is_some() {
+            return;
+        }
+        let view = self.view.borrow();
+        let (now, patience) = (running_time(), self.lease * 2);
+        let better = self
+            .preference
+            .observe(&view.members, self.priority, now, patience);
+        if let Some(handover) = better {
+            handover.begin(&self.handover);
         }
     }
 
@@ -335,8 +398,19 @@ impl LeaseKeeper {
     /// Shows that this member is there, and looks who else is.
     async fn look_around(&mut self) {
         let obstacle = self.view.borrow().obstacle.clone();
+        let HostStatus {
+            is_checked,
+            is_running,
+            ..
+        } = *self.status.borrow();
+        let priority = (is_checked || is_running).then_some(self.priority);
         let met = self.call(async |store, who| {
-            let has_namesake = store.note(who, obstacle.as_deref()).await?;
+            let note = MemberNote {
+                obstacle: obstacle.as_deref(),
+                priority,
+                is_running,
+            };
+            let has_namesake = store.note(who, note).await?;
             Ok((has_namesake, store.members(who).await?))
         });
         match met.await {
@@ -349,9 +423,7 @@ impl LeaseKeeper {
                 let latest_ms = members.iter().map(|member| member.last_seen_ms).max();
                 for member in &mut members {
                     let silent_ms = latest_ms.unwrap_or_default() - member.last_seen_ms;
-                    if silent_ms > self.who.lease_ms.saturating_mul(2) {
-                        member.role = MemberRole::Gone;
-                    }
+                    member.note_silence(silent_ms, self.who.lease_ms);
                 }
                 self.note_members(members);
             }
@@ -374,7 +446,7 @@ impl LeaseKeeper {
         result
     }
 
-    async fn store(&mut self) -> Result<&LeaseStore, PostgresError> {
+    async fn store(&mut self) -> Result<&LeaseStore, StoreError> {
         let store = match self.store.take() {
             Some(store) => store,
             None => LeaseStore::open(&self.database).await?,
@@ -389,7 +461,7 @@ impl LeaseKeeper {
 
     /// Notes why this member could not take over, and logs when that changes. `of_folder` is what the state folder tells.
     fn note_obstacle(&self, of_folder: Option<String>) {
-        let obstacle = of_folder.or_else(|| self.obstacle.borrow().clone());
+        let obstacle = of_folder.or_else(|| self.status.borrow().obstacle.clone());
         if obstacle == self.view.borrow().obstacle {
             return;
         }

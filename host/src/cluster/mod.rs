@@ -14,6 +14,7 @@
 //! Knows nothing of journals and of the API.
 
 mod folder;
+mod handover;
 mod keeper;
 mod store;
 mod view;
@@ -27,12 +28,15 @@ use crate::{config::ClusterConfig, platform::boot_id, write_guard::WRITE_GUARD};
 
 pub use self::{
     folder::FOLDER_ID,
+    handover::HandoverError,
     store::check,
     view::{ClusterView, MemberRole, MemberView},
 };
 use self::{
+    handover::{Handover, Preference, requested},
     keeper::{LeaseKeeper, LeaseState},
     store::Identity,
+    view::HostStatus,
 };
 
 /// Why a host cannot become a member.
@@ -49,10 +53,12 @@ pub enum JoinError {
 pub struct ClusterMember {
     name: Arc<str>,
     lease: Duration,
+    priority: u8,
     view: watch::Receiver<ClusterView>,
     state: watch::Receiver<LeaseState>,
     leaving: watch::Sender<bool>,
-    obstacle: watch::Sender<Option<String>>,
+    status: watch::Sender<HostStatus>,
+    handover: watch::Sender<Option<Handover>>,
 }
 
 /// The process that had the lease before this one.
@@ -91,7 +97,8 @@ impl ClusterMember {
         let (view, seen) = watch::channel(ClusterView::default());
         let (state, known) = watch::channel(LeaseState::Waiting);
         let (leaving, left) = watch::channel(false);
-        let (obstacle, noted) = watch::channel(None);
+        let (status, noted) = watch::channel(HostStatus::default());
+        let handover = watch::Sender::new(None);
         let keeper = LeaseKeeper {
             who: Identity {
                 lease: config.name.clone(),
@@ -103,6 +110,7 @@ impl ClusterMember {
             },
             database,
             lease: config.lease,
+            priority: config.priority,
             store: None,
             view,
             is_noted: false,
@@ -110,7 +118,9 @@ impl ClusterMember {
             leaving: left,
             state_dir,
             asked_folder: None,
-            obstacle: noted,
+            status: noted,
+            preference: Preference::default(),
+            handover: handover.clone(),
         };
         // The lease is renewed also while the other threads are busy.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -127,10 +137,12 @@ impl ClusterMember {
         Ok(Self {
             name: config.name.as_str().into(),
             lease: config.lease,
+            priority: config.priority,
             view: seen,
             state: known,
             leaving,
-            obstacle,
+            status,
+            handover,
         })
     }
 
@@ -150,7 +162,40 @@ impl ClusterMember {
 
     /// Notes why this member could not take over, besides what its folder and the lease tell; `None`: nothing is known.
     pub fn note_obstacle(&self, obstacle: Option<String>) {
-        self.obstacle.send_replace(obstacle);
+        self.status.send_modify(|status| {
+            status.is_checked = true;
+            status.obstacle = obstacle;
+        });
+    }
+
+    /// Notes that this host accepts batches.
+    pub fn note_running(&self) {
+        self.status.send_modify(|status| status.is_running = true);
+    }
+
+    /// Hands the lease over to a member, or to the best standby. The host stops, see [`Self::handing_over`]. Returns the member.
+    ///
+    /// # Errors
+    ///
+    /// This host or that member cannot do so.
+    pub fn hand_over(&self, to: Option<&str>) -> Result<String, HandoverError> {
+        if self.epoch().is_none() || !self.status.borrow().is_running {
+            return Err(HandoverError::NotActive);
+        }
+        let handover = requested(&self.view.borrow().members, self.priority, to)?;
+        Ok(handover.begin(&self.handover).to)
+    }
+
+    /// Waits until the lease is to be handed over: the host stops, leaves the cluster, and starts again.
+    pub async fn handing_over(&self) {
+        // An error is impossible: this is a sender.
+        let _ = self.handover.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Whether the lease is to be handed over, or was.
+    #[must_use]
+    pub fn is_handing_over(&self) -> bool {
+        self.handover.borrow().is_some()
     }
 
     /// Leaves the cluster: gives the lease back, if this member has it. It may not write any more.

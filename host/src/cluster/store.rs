@@ -5,17 +5,16 @@
 
 use std::time::Duration;
 
-use delfin_plugin_api::{
-    Failure,
-    postgres::{
-        PostgresError,
-        tokio_postgres::{Client, Row, types::ToSql},
-    },
+use delfin_plugin_api::postgres::{
+    PostgresError,
+    tokio_postgres::{Client, Row, types::ToSql},
 };
-
 use tokio::time::timeout;
 
-use super::view::{MemberRole, MemberView};
+use super::{
+    handover::Handover,
+    view::{MemberRole, MemberView},
+};
 use crate::{
     config::ClusterConfig,
     postgres::{ClusterDatabase, StoreError},
@@ -60,17 +59,30 @@ pub(super) struct SeenLease {
     pub(super) released: bool,
     /// The id of the state folder of the cluster, or that its state is in the database.
     pub(super) state: String,
+    /// The member to which its holder gave it back.
+    pub(super) successor: Option<String>,
+}
+
+/// What a member says of itself.
+pub(super) struct MemberNote<'a> {
+    /// Why it could not take over.
+    pub(super) obstacle: Option<&'a str>,
+    /// `None` if it was not checked yet whether it could take over.
+    pub(super) priority: Option<u8>,
+    /// It has the lease, and accepts batches.
+    pub(super) is_running: bool,
 }
 
 impl LeaseStore {
     /// Connects, and makes the tables if they are missing.
-    pub(super) async fn open(database: &ClusterDatabase) -> Result<Self, PostgresError> {
+    pub(super) async fn open(database: &ClusterDatabase) -> Result<Self, StoreError> {
         Ok(Self(database.connect().await?))
     }
 
     /// The lease; `None` if it was never taken.
     pub(super) async fn see(&self, who: &Identity) -> Result<Option<SeenLease>, PostgresError> {
-        const SEE: &str = "SELECT epoch, renewals, machine, pid, lease_ms, released, folder
+        const SEE: &str =
+            "SELECT epoch, renewals, machine, pid, lease_ms, released, folder, successor
              FROM delfin_leases WHERE name = $1";
         let row = self.0.query_opt(SEE, &[&who.lease]).await?;
         Ok(row.map(|row| SeenLease {
@@ -81,6 +93,7 @@ impl LeaseStore {
             lease_ms: row.get(4),
             released: row.get(5),
             state: row.get(6),
+            successor: row.get(7),
         }))
     }
 
@@ -98,7 +111,8 @@ impl LeaseStore {
              ON CONFLICT DO NOTHING RETURNING epoch";
         const UPDATE: &str =
             "UPDATE delfin_leases SET epoch = epoch + 1, renewals = 0, member = $2, address = $3,
-             machine = $4, pid = $5, lease_ms = $6, taken_at = now(), released = false
+             machine = $4, pid = $5, lease_ms = $6, taken_at = now(), released = false,
+             reason = CASE WHEN successor = $2 THEN reason END, successor = NULL
              WHERE name = $1 AND epoch = $7 AND renewals = $8 RETURNING epoch";
         let Identity {
             lease,
@@ -107,6 +121,7 @@ impl LeaseStore {
             machine,
             pid,
             lease_ms,
+            ..
         } = who;
         let store = &self.0;
         let taken = match seen {
@@ -135,26 +150,42 @@ impl LeaseStore {
         Ok(renewed > 0)
     }
 
-    /// Gives the lease back, so that another member need not wait.
-    pub(super) async fn release(&self, who: &Identity, epoch: i64) -> Result<(), PostgresError> {
-        const RELEASE: &str = "UPDATE delfin_leases SET released = true
-             WHERE name = $1 AND epoch = $2 AND member = $3 AND machine = $4 AND pid = $5";
-        self.0.execute(RELEASE, &who.holder(&epoch)).await?;
+    /// Gives the lease back, so that another member need not wait: this one, if it is named.
+    pub(super) async fn release(
+        &self,
+        who: &Identity,
+        epoch: i64,
+        handover: Option<&Handover>,
+    ) -> Result<(), PostgresError> {
+        const RELEASE: &str =
+            "WITH released AS (
+               UPDATE delfin_leases SET released = true, successor = $6, reason = $7
+               WHERE name = $1 AND epoch = $2 AND member = $3 AND machine = $4 AND pid = $5 RETURNING name)
+             UPDATE delfin_members SET offered_at = now()
+             WHERE lease = $1 AND member = $6 AND EXISTS (SELECT FROM released)";
+        let successor = handover.map(|handover| &handover.to);
+        let reason = handover.map(|handover| &handover.reason);
+        let holder = who.holder(&epoch);
+        let values: Vec<&(dyn ToSql + Sync)> = holder
+            .into_iter()
+            .chain([&successor as _, &reason as _])
+            .collect();
+        self.0.execute(RELEASE, &values).await?;
         Ok(())
     }
 
-    /// Notes that this member runs, and why it could not take over. Returns whether another process did so with its
-    /// name.
+    /// Notes that this member is there. Returns whether another process did so with its name.
     pub(super) async fn note(
         &self,
         who: &Identity,
-        obstacle: Option<&str>,
+        note: MemberNote<'_>,
     ) -> Result<bool, PostgresError> {
         const NOTE: &str =
             "WITH before AS (SELECT machine, pid FROM delfin_members WHERE lease = $1 AND member = $2)
-             INSERT INTO delfin_members AS m VALUES ($1, $2, $3, $4, $5, now(), now(), $6)
+             INSERT INTO delfin_members AS m VALUES ($1, $2, $3, $4, $5, now(), now(), $6, $7)
              ON CONFLICT (lease, member) DO UPDATE SET seen_at = now(), address = excluded.address,
                machine = excluded.machine, pid = excluded.pid, obstacle = excluded.obstacle,
+               priority = excluded.priority, offered_at = CASE WHEN $8 THEN NULL ELSE m.offered_at END,
                started_at = CASE WHEN (m.machine, m.pid) = (excluded.machine, excluded.pid)
                                  THEN m.started_at ELSE now() END
              RETURNING EXISTS (SELECT FROM before WHERE (machine, pid) <> ($4, $5))";
@@ -166,8 +197,18 @@ impl LeaseStore {
             pid,
             ..
         } = who;
-        let obstacle = obstacle.unwrap_or_default();
-        let values: [&(dyn ToSql + Sync); 6] = [lease, member, address, machine, pid, &obstacle];
+        let obstacle = note.obstacle.unwrap_or_default();
+        let priority = note.priority.map(i32::from);
+        let values: [&(dyn ToSql + Sync); 8] = [
+            lease,
+            member,
+            address,
+            machine,
+            pid,
+            &obstacle,
+            &priority,
+            &note.is_running,
+        ];
         Ok(self.0.query_one(NOTE, &values).await?.get(0))
     }
 
@@ -175,7 +216,8 @@ impl LeaseStore {
     pub(super) async fn members(&self, who: &Identity) -> Result<Vec<MemberView>, PostgresError> {
         const LIST: &str =
             "SELECT m.member, m.address, (extract(epoch FROM m.seen_at) * 1000)::bigint,
-               (extract(epoch FROM coalesce(l.taken_at, m.started_at)) * 1000)::bigint, l.epoch, m.obstacle
+               (extract(epoch FROM coalesce(l.taken_at, m.started_at)) * 1000)::bigint, l.epoch, m.obstacle, l.reason,
+               m.priority, coalesce(m.offered_at > now() - interval '10 minutes', false)
              FROM delfin_members m LEFT JOIN delfin_leases l
                ON (l.name, l.member, l.machine, l.pid) = (m.lease, m.member, m.machine, m.pid)
                   AND NOT l.released
@@ -184,10 +226,10 @@ impl LeaseStore {
         Ok(rows.iter().map(view).collect())
     }
 
-    /// Removes this member, and those that have not been seen for a day.
+    /// Removes this member, unless it could not become active lately, and those that have not been seen for a day.
     pub(super) async fn leave(&self, who: &Identity) -> Result<(), PostgresError> {
         const LEAVE: &str = "DELETE FROM delfin_members
-             WHERE lease = $1 AND (member = $2 OR seen_at < now() - interval '1 day')";
+             WHERE lease = $1 AND (member = $2 AND offered_at IS NULL OR seen_at < now() - interval '1 day')";
         self.0.execute(LEAVE, &[&who.lease, &who.member]).await?;
         Ok(())
     }
@@ -196,6 +238,7 @@ impl LeaseStore {
 fn view(row: &Row) -> MemberView {
     let epoch: Option<i64> = row.get(4);
     let obstacle: String = row.get(5);
+    let priority: Option<i32> = row.get(7);
     MemberView {
         name: row.get(0),
         address: row.get(1),
@@ -207,6 +250,10 @@ fn view(row: &Row) -> MemberView {
         },
         epoch,
         obstacle: Some(obstacle).filter(|obstacle| !obstacle.is_empty()),
+        reason: row.get(6),
+        priority: priority.and_then(|priority| priority.try_into().ok()),
+        is_ready: false,
+        has_failed: row.get(8),
     }
 }
 
@@ -216,8 +263,8 @@ fn view(row: &Row) -> MemberView {
 /// # Errors
 ///
 /// What is missing, with the remedy.
-pub async fn check(config: &ClusterConfig) -> Result<(), Failure> {
-    let database = config.database()?;
+pub async fn check(config: &ClusterConfig) -> Result<(), String> {
+    let database = config.database().map_err(|failure| failure.to_string())?;
     let checked = async {
         let store = LeaseStore(database.try_out().await?);
         let who = Identity {
@@ -230,14 +277,17 @@ pub async fn check(config: &ClusterConfig) -> Result<(), Failure> {
         };
         let epoch = store.take(&who, None, "").await?.unwrap_or_default();
         store.renew(&who, epoch).await?;
-        store.note(&who, None).await?;
+        let note = MemberNote {
+            obstacle: None,
+            priority: None,
+            is_running: false,
+        };
+        store.note(&who, note).await?;
         store.members(&who).await?;
+        store.release(&who, epoch, None).await?;
         store.leave(&who).await?;
         store.0.batch_execute("ROLLBACK").await?;
-        Ok::<(), PostgresError>(())
+        Ok::<(), StoreError>(())
     };
-    match timeout(CHECK_TIMEOUT, checked).await {
-        Ok(checked) => checked.map_err(|error| database.failure(error)),
-        Err(_) => Err(Failure::retry(database.reason(StoreError::TooSlow))),
-    }
+    database.result(timeout(CHECK_TIMEOUT, checked).await)
 }

@@ -34,8 +34,40 @@ pub struct MemberView {
     pub last_seen_ms: i64,
     /// The epoch of the lease, if it has it.
     pub epoch: Option<i64>,
+    /// Why it has the lease, if another member handed it over.
+    pub reason: Option<String>,
     /// Why it could not take over, if it is standby.
     pub obstacle: Option<String>,
+    /// From 0 to 100; `None` if it was not checked yet whether it could take over, or its release is older.
+    pub priority: Option<u8>,
+    /// Whether it is a standby that could take over now.
+    pub is_ready: bool,
+    /// It was handed the lease lately, and has not become active since.
+    pub has_failed: bool,
+}
+
+impl MemberView {
+    /// Notes how long it was not seen.
+    pub(super) fn note_silence(&mut self, silent_ms: i64, lease_ms: i64) {
+        if silent_ms > lease_ms.saturating_mul(2) {
+            self.role = MemberRole::Gone;
+        }
+        self.is_ready = self.role == MemberRole::Standby
+            && self.priority.is_some()
+            && self.obstacle.is_none()
+            && silent_ms <= lease_ms / 2;
+    }
+}
+
+/// What a host tells its keeper of the lease.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HostStatus {
+    /// It was checked whether it could take over.
+    pub(super) is_checked: bool,
+    /// Why it could not take over, as others have found.
+    pub(super) obstacle: Option<String>,
+    /// It is active, and accepts batches.
+    pub(super) is_running: bool,
 }
 
 /// The members as they were last seen, and the role of this one.

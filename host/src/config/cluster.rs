@@ -29,12 +29,14 @@ const POSTGRES: &str = "write `postgres://USER@HOST:5432/DATABASE`";
 const ADDRESS: &str =
     "write the URL by which clients reach this host, such as `http://host-a:8190`";
 const LEASE: &str = "write a duration from `1s` to `1h`, such as `10s`";
+const PRIORITY: &str = "write a number from 0 to 100";
 const NAME: &str = "write 1 to 64 characters of `A-Z a-z 0-9 . _ -`";
 
 const DEFAULT_NAME: &str = "delfin";
 const DEFAULT_LEASE: Duration = Duration::from_secs(10);
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 const LONGEST_LEASE: Duration = Duration::from_hours(1);
+const HIGHEST_PRIORITY: u64 = 100;
 
 /// `[cluster]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,11 +53,13 @@ pub struct ClusterConfig {
     pub address: Option<String>,
     /// How long the active host may write after it was last able to prove that it is active.
     pub lease: Duration,
+    /// The active host hands its lease over to a standby with a higher one. At most 100.
+    pub priority: u8,
     /// Where the journals are. The rest of the state is in the database then. `None`: everything is in the state folder.
     pub kafka: Option<KafkaConfig>,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "postgres",
     "password",
     "tls",
@@ -66,6 +70,7 @@ const KEYS: [&str; 10] = [
     "member",
     "address",
     "lease",
+    "priority",
 ];
 
 impl ClusterConfig {
@@ -95,6 +100,7 @@ impl ClusterConfig {
         let member = mistakes.read("member", take("member"), read_name, NAME);
         let address = mistakes.read("address", take("address"), read_address, ADDRESS);
         let lease = mistakes.read("lease", take("lease"), read_lease, LEASE);
+        let priority = mistakes.read("priority", take("priority"), read_priority, PRIORITY);
         mistakes.into_result(Self {
             postgres,
             tls,
@@ -102,6 +108,7 @@ impl ClusterConfig {
             member: member.unwrap_or_else(machine_name),
             address,
             lease: lease.unwrap_or(DEFAULT_LEASE),
+            priority: priority.unwrap_or_default(),
             kafka: None,
         })
     }
@@ -184,6 +191,11 @@ fn read_lease(value: &Value) -> Option<Duration> {
         .then_some(lease)
 }
 
+fn read_priority(value: &Value) -> Option<u8> {
+    let priority = value.as_u64().filter(|value| *value <= HIGHEST_PRIORITY)?;
+    u8::try_from(priority).ok()
+}
+
 fn read_address(value: &Value) -> Option<String> {
     let address = value.as_str()?;
     let (scheme, rest) = address.split_once("://")?;
@@ -208,6 +220,7 @@ mod tests {
         assert_eq!(cluster.name, "delfin");
         assert_eq!(cluster.member, machine_name());
         assert_eq!(cluster.lease, Duration::from_secs(10));
+        assert_eq!(cluster.priority, 0);
         assert_eq!(cluster.tls, Some(Tls::default()));
         assert_eq!(cluster.database_name(), "db.example.com:5432");
         let two = "postgresql://delfin@db-a:5433,db-b:5434/delfin?target_session_attrs=read-write";
@@ -235,6 +248,7 @@ mod tests {
         let mistakes = read(json!({
             "postgres": "postgres://delfin@db?sslmode=disable", "member": "a b", "name": "",
             "address": "host-a:8190", "lease": "0s", "tls": "no",
+            "priority": 101,
         }));
         let mistakes = mistakes.unwrap_err();
         for mistake in [
@@ -244,6 +258,7 @@ mod tests {
             "`address` cannot be `\"host-a:8190\"` (write the URL",
             "`lease` cannot be `\"0s\"` (write a duration from `1s`",
             "`tls` cannot be `\"no\"`",
+            "`priority` cannot be `101` (write a number from 0 to 100)",
         ] {
             assert!(mistakes.contains(mistake), "{mistake}: {mistakes}");
         }

@@ -48,7 +48,7 @@ pub(crate) use system::{
         ChildProcess, DeathSignal, HostConnections, INHERITED_VARIABLES, InheritedLibrary,
         OutputPipe, StartedProcess, WatchedSocket, adopt_orphans, are_descriptors_used_up,
         become_program, check_host_connection, confine, end_all_processes, end_orphans,
-        is_from_outside, signal_of, take_host_connections,
+        is_from_outside, signal_of, start_again, take_host_connections,
     },
     service::{JournalSocket, ServiceManager, install_service, uninstall_service},
     signals::{ReloadSignals, StopFlag, StopSignals},

@@ -8,19 +8,11 @@ use delfin_plugin_api::{
 };
 use tokio::time::{error::Elapsed, timeout};
 
-use super::{DatabaseFailure, StoreError, error::SUPERSEDED};
+use super::{DatabaseFailure, StoreError, error::SUPERSEDED, schema::bring_up_to_date};
 use crate::write_guard::LEASE_OVER;
 
 /// The longest time that the database may take for a call.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-const TABLES: &str = include_str!("schema.sql");
-
-/// Whether the last of the tables exists.
-const ARE_KNOWN: &str = "SELECT to_regclass('delfin_tokens') IS NOT NULL";
-
-/// Keeps other members from making the tables at the same time.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(4993447467)";
 
 /// A member that is paused within a transaction has locks. The server ends the transaction, so that the next owner need not wait
 /// for it.
@@ -49,12 +41,12 @@ impl ClusterDatabase {
         &self.name
     }
 
-    /// Opens a connection, and makes the tables if they are missing.
+    /// Opens a connection, and makes the tables if they are missing or older.
     ///
     /// # Errors
     ///
-    /// There is no connection, or the role may not make the tables.
-    pub async fn connect(&self) -> Result<Client, PostgresError> {
+    /// There is no connection, the role may not make the tables, or they are those of a newer host.
+    pub async fn connect(&self) -> Result<Client, StoreError> {
         let client = self.try_out().await?;
         client.batch_execute("COMMIT").await?;
         Ok(client)
@@ -65,22 +57,20 @@ impl ClusterDatabase {
     /// # Errors
     ///
     /// As [`Self::connect`].
-    pub async fn try_out(&self) -> Result<Client, PostgresError> {
+    pub async fn try_out(&self) -> Result<Client, StoreError> {
         let client = self.connector.connect().await?;
         client.batch_execute(END_IDLE).await?;
         client.batch_execute("BEGIN").await?;
-        if !client.query_one(ARE_KNOWN, &[]).await?.get::<_, bool>(0) {
-            client.batch_execute(LOCK).await?;
-            client.batch_execute(TABLES).await?;
-        }
+        bring_up_to_date(&client).await?;
         Ok(client)
     }
 
     /// What an error of the database means.
     #[must_use]
     pub fn failure(&self, error: PostgresError) -> Failure {
-        const RIGHT: &str = "grant the role `CREATE` on the schema `public`, or create the tables of `delfin-host` and grant it \
-                             `SELECT`, `INSERT`, `UPDATE` and `DELETE` on them";
+        const RIGHT: &str = "make the role the owner of the tables of `delfin-host` and grant it `CREATE` on the schema \
+                             `public`; or let their owner start the host of this release once, and grant the role `SELECT`, \
+                             `INSERT`, `UPDATE` and `DELETE` on them";
         let remedies = Remedies {
             login: "check the user of `cluster.postgres`, `cluster.password` and the server's `pg_hba.conf`",
             password: "set `cluster.password`",
@@ -101,6 +91,14 @@ impl ClusterDatabase {
             StoreError::TooSlow => (format!("`{}`: does not answer in time", self.name), true),
             StoreError::Superseded => (SUPERSEDED.to_owned(), false),
             StoreError::Late => (LEASE_OVER.to_owned(), false),
+            StoreError::NewerTables { found, wanted } => {
+                let reason = format!(
+                    "`{}`: its tables have schema version {found}, and this host needs {wanted} (run the release that changed them, \
+                     or a newer one)",
+                    self.name
+                );
+                (reason, false)
+            }
             StoreError::Content(reason) => (reason, false),
         };
         DatabaseFailure { reason, may_pass }

@@ -13,6 +13,11 @@ pub enum StoreError {
     Superseded,
     /// The write guard has closed.
     Late,
+    /// A newer host has changed the tables.
+    NewerTables {
+        found: i32,
+        wanted: i32,
+    },
     /// Any other reason, such as a value that is damaged.
     Content(String),
 }

@@ -8,6 +8,7 @@
 mod database;
 mod error;
 mod fenced;
+mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

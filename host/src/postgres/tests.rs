@@ -141,9 +141,7 @@ async fn tables_that_are_tried_out_are_not_made() {
     let Some(port) = port() else {
         return;
     };
-    let server = connector_to(port, "postgres").connect().await.unwrap();
-    server.batch_execute("CREATE DATABASE tried").await.unwrap();
-    let database = ClusterDatabase::new(connector_to(port, "tried"), "tried");
+    let database = new_database(port, "tried").await;
     let tried = database.try_out().await.unwrap();
     let used = tried.batch_execute("SELECT FROM delfin_tokens").await;
     used.unwrap();
@@ -151,4 +149,54 @@ async fn tables_that_are_tried_out_are_not_made() {
     let other = connector_to(port, "tried").connect().await.unwrap();
     let absent = other.batch_execute("SELECT FROM delfin_tokens").await;
     assert!(absent.is_err());
+}
+
+/// A database without tables.
+async fn new_database(port: u16, name: &str) -> ClusterDatabase {
+    let server = connector_to(port, "postgres").connect().await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    server.batch_execute(&create).await.unwrap();
+    ClusterDatabase::new(connector_to(port, name), name)
+}
+
+#[tokio::test]
+async fn tables_of_an_older_host_are_upgraded_and_it_goes_on() {
+    const NOTE: &str =
+        "INSERT INTO delfin_members AS m VALUES ('l', 'a', '', '', 1, now(), now(), '')
+        ON CONFLICT (lease, member) DO UPDATE SET seen_at = now()";
+    const TAKE: &str =
+        "INSERT INTO delfin_leases SELECT 'l', 1, 0, 'a', '', '', 1, 1, now(), false, 'f'";
+    let Some(port) = port() else {
+        return;
+    };
+    let database = new_database(port, "upgraded").await;
+    let old = connector_to(port, "upgraded").connect().await.unwrap();
+    old.batch_execute(include_str!("schema.sql")).await.unwrap();
+    old.batch_execute(NOTE).await.unwrap();
+    let new = database.connect().await.unwrap();
+    let version = new.query_one("SELECT version FROM delfin_schema", &[]);
+    assert_eq!(version.await.unwrap().get::<_, i32>(0), 2);
+    let member = "SELECT priority IS NULL AND offered_at IS NULL FROM delfin_members";
+    let kept: bool = new.query_one(member, &[]).await.unwrap().get(0);
+    assert!(kept);
+    for statement in [NOTE, TAKE] {
+        old.batch_execute(statement).await.unwrap();
+    }
+    database.connect().await.unwrap();
+}
+
+#[tokio::test]
+async fn tables_of_a_newer_host_are_refused_with_the_remedy() {
+    let Some(port) = port() else {
+        return;
+    };
+    let database = new_database(port, "newer").await;
+    let newer = database.connect().await.unwrap();
+    let raise = "UPDATE delfin_schema SET version = 99";
+    newer.batch_execute(raise).await.unwrap();
+    let refused = database.connect().await.unwrap_err();
+    assert_eq!(
+        database.reason(refused),
+        "`newer`: its tables have schema version 99, and this host needs 2 (run the release that changed them, or a newer one)"
+    );
 }

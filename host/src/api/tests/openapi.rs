@@ -13,7 +13,7 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     }
 }
 
-const ROUTES: [&str; 91] = [
+const ROUTES: [&str; 92] = [
     "DELETE /v1/storages/{id}",
     "DELETE /v1/storages/{id}/alerts/{sequence_number}",
     "DELETE /v1/storages/{id}/snmp-config",
@@ -87,6 +87,7 @@ const ROUTES: [&str; 91] = [
     "POST /v1/exporters/{name}/replay",
     "POST /v1/exporters/{name}/resume",
     "POST /v1/exporters/{name}/skip",
+    "POST /v1/handover",
     "POST /v1/ingest/alertmanager",
     "POST /v1/ingest/alerts",
     "POST /v1/ingest/performance",

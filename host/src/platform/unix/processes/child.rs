@@ -5,7 +5,7 @@
 //! before it opens the library: see `confine.rs`.
 
 use std::{
-    io,
+    env, io,
     os::{fd::OwnedFd, unix::process::CommandExt},
     process::{Child, Command, ExitStatus},
     sync::Arc,
@@ -28,6 +28,17 @@ use crate::platform::ProcessCommand;
 
 /// The running binary, also after an upgrade has replaced its file.
 const THIS_BINARY: &str = "/proc/self/exe";
+
+/// Starts this process again, with its arguments and its number: nothing of it is left but its standard streams. Returns only if
+/// that fails.
+pub(crate) fn start_again() -> io::Error {
+    let mut arguments = env::args_os();
+    let mut command = Command::new(THIS_BINARY);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    command.args(arguments).exec()
+}
 
 /// A process, and the host's ends of its connections.
 pub(crate) struct StartedProcess {

@@ -10,7 +10,7 @@ mod starter;
 mod watched;
 
 pub(crate) use self::{
-    child::{ChildProcess, OutputPipe, StartedProcess},
+    child::{ChildProcess, OutputPipe, StartedProcess, start_again},
     confine::confine,
     descriptors::{
         HostConnections, InheritedLibrary, are_descriptors_used_up, become_program,

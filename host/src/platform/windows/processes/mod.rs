@@ -1,5 +1,7 @@
 //! Processes that this one starts, and what they do before they run code of a plugin.
 
+use std::io;
+
 mod child;
 mod ends;
 mod inherited;
@@ -28,6 +30,14 @@ pub(crate) const INHERITED_VARIABLES: [&str; 10] = [
     "SSL_CERT_DIR",
     "RUST_BACKTRACE",
 ];
+
+/// A process cannot become another one here: its supervisor starts it again.
+pub(crate) fn start_again() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "a process cannot start itself again on this system",
+    )
+}
 
 /// Nothing: the job of a process has all that it starts.
 pub(crate) const fn adopt_orphans() {}
