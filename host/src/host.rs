@@ -288,9 +288,12 @@ async fn open_state(
             (backends, Listeners::bind(config).await?, None)
         }
     };
-    let listeners = Listeners {
-        api: listeners.api.with_socket(&config.api)?,
-        ..listeners
+    let listeners = match &config.api.socket {
+        Some(socket) => Listeners {
+            api: listeners.api.with_socket(socket)?,
+            ..listeners
+        },
+        None => listeners,
     };
     Ok((backends, listeners, cluster))
 }

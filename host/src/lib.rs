@@ -16,6 +16,7 @@ pub mod batch_journal;
 pub mod cli;
 mod clock;
 mod cluster;
+mod clusters;
 pub mod collect;
 pub mod config;
 mod delivery;

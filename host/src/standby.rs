@@ -2,7 +2,7 @@
 //!
 //! Promises: it changes nothing in the state, except that the first host of a cluster gives a shared state folder an id. It reads the
 //! tokens and this id, opens the other files only to check that it can read them, and starts no plugin. It answers every request of
-//! the API.
+//! the API, also at its socket, unless that is in a folder that other members share.
 
 mod opening;
 mod readiness;
@@ -23,9 +23,9 @@ use crate::{
     api::{self, ApiListener, ListenError, StandbyParts, StandbyState},
     audit::AuditLog,
     cluster::{ClusterMember, JoinError},
-    config::{ClusterConfig, Config, Loaded},
+    config::{ClusterConfig, Config, Loaded, SocketConfig},
     journal::{Journals, OpenError, StateLock},
-    platform::{FolderLock, machine_name},
+    platform::{FileReaders, FolderLock, create_folders, machine_name},
     postgres::DatabaseFailure,
     state::{self, StateError},
 };
@@ -116,7 +116,10 @@ impl Standby {
         cluster: &ClusterConfig,
         on_lost: impl FnOnce(&str) + Send + 'static,
     ) -> Result<Self, StandbyError> {
-        let listeners = Listeners::bind(config).await?;
+        let mut listeners = Listeners::bind(config).await?;
+        if let Some(socket) = own_socket(config, cluster)? {
+            listeners.api = listeners.api.with_socket(socket)?;
+        }
         let tls = config.api.tls.clone().map(TlsStore::open).transpose()?;
         let tokens = config.tokens().map_err(StandbyError::Cluster)?;
         let tokens = Arc::new(TokenStore::open(tokens).await?);
@@ -217,6 +220,29 @@ impl Standby {
             }
         }
     }
+}
+
+/// The socket, unless other members share its folder: each would replace the socket of another machine. Creates a state folder of its
+/// own.
+fn own_socket<'a>(
+    config: &'a Config,
+    cluster: &ClusterConfig,
+) -> Result<Option<&'a SocketConfig>, ListenError> {
+    let Some(socket) = &config.api.socket else {
+        return Ok(None);
+    };
+    if !socket.path.starts_with(&config.state_dir) {
+        return Ok(Some(socket));
+    }
+    if !cluster.has_state_in_database() {
+        return Ok(None);
+    }
+    let created = create_folders(&config.state_dir, FileReaders::Owner);
+    created.map_err(|source| ListenError::Socket {
+        path: socket.path.clone(),
+        source,
+    })?;
+    Ok(Some(socket))
 }
 
 /// Waits for the lease, and then takes the state folder. The process that had the lease before ends, and

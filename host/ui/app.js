@@ -14,18 +14,19 @@ import { storages } from "./storages.js";
 import { storage } from "./storage.js";
 import { alerts } from "./alerts.js";
 import { deadLetters } from "./dead-letters.js";
+import { clusters } from "./clusters.js";
 import { plugins } from "./plugins.js";
 import { configuration } from "./configuration.js";
 
 const REFRESH_MS = 5000;
 
 const VIEWS = {
-  "": overview, exporters, storages, alerts, "dead-letters": deadLetters, plugins, configuration,
+  "": overview, exporters, storages, alerts, "dead-letters": deadLetters, clusters, plugins, configuration,
 };
 const DETAILS = { exporters: exporter, storages: storage };
 const NAVIGATION = [
   ["", "Overview"], ["exporters", "Exporters"], ["storages", "Storages"], ["alerts", "Alerts"],
-  ["dead-letters", "Dead letters"], ["plugins", "Plugins"], ["configuration", "Configuration"],
+  ["dead-letters", "Dead letters"], ["clusters", "Clusters"], ["plugins", "Plugins"], ["configuration", "Configuration"],
 ];
 
 const main = document.getElementById("main");
@@ -35,8 +36,11 @@ let current = null;
 let abort = null;
 let timer = null;
 let answeredMs = null;
+let membership = null;
 
 const links = NAVIGATION.map(([path, title]) => el("a", { href: `#/${path}`, "data-path": path }, title));
+const clusterLink = links.find((link) => link.dataset.path === "clusters");
+clusterLink.hidden = true;
 document.getElementById("nav").append(...links);
 document.getElementById("reload").addEventListener("click", () => reload(refresh));
 document.getElementById("token").addEventListener("click", () => askToken(refresh));
@@ -91,7 +95,7 @@ async function refresh() {
   const [view, control] = [current, new AbortController()];
   abort = control;
   try {
-    await Promise.all([view.refresh(control.signal), checkHealth(control.signal)]);
+    await Promise.all([view.refresh(control.signal), checkHealth(control.signal), findCluster(control.signal)]);
     view.error.replaceChildren();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -107,6 +111,12 @@ async function checkHealth(signal) {
   const unwell = ready.exporters.length;
   setText(health, !ready.ready ? "Not ready" : unwell > 0 ? `Ready, ${unwell} unwell` : "Ready");
   health.title = ready.reasons.join("; ");
+}
+
+/** Offers the view of clusters if the host belongs to one, which only a restart changes. */
+async function findCluster(signal) {
+  membership ??= await get("v1/members", signal);
+  clusterLink.hidden = membership.cluster === null;
 }
 
 document.getElementById("token").classList.toggle("set", Boolean(token.get()));

@@ -39,7 +39,7 @@ macro_rules! api_errors {
     ($(
         $(#[$doc:meta])*
         $variant:ident $({ $($field:ident: $type:ty),+ })?
-            => $status:ident, $code:expr, $text:expr, ($($arg:expr)?) $(, log $log:expr)?;
+            => $status:ident, $code:expr, $text:expr, ($($arg:expr),*) $(, log $log:expr)?;
     )*) => {
         /// Why a request is refused.
         #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ macro_rules! api_errors {
                         status: StatusCode::$status,
                         code: $code,
                         text: $text,
-                        args: vec![$($arg.to_string())?],
+                        args: vec![$($arg.to_string()),*],
                         log: None$(.or(Some($log.to_string())))?,
                     },
                 )*}
@@ -165,6 +165,11 @@ api_errors! {
 
     StorageNotFound { id: String }
         => NOT_FOUND, "StorageNotFound", "Storage {} could not be found.", (id);
+    /// `place` is where that cluster answers.
+    StorageOfOtherCluster { id: String, cluster: String, place: String }
+        => NOT_FOUND, "StorageNotFound",
+           "Storage {} could not be found here: it belongs to cluster `{}`, {}.",
+           (id, cluster, place);
     /// Code and text are those of the kind of resources.
     ResourceNotFound { code: &'static str, text: &'static str, id: String }
         => NOT_FOUND, code, text, (id);
@@ -234,6 +239,10 @@ pub(super) struct LogDetail {
     pub(super) is_fault: bool,
     pub(super) reason: String,
 }
+
+/// The id of a storage that could not be found.
+#[derive(Clone, Debug)]
+pub(super) struct UnknownStorage(pub(super) String);
 
 /// A row of the table of errors.
 struct Row {
@@ -305,6 +314,9 @@ impl IntoResponse for ApiError {
             error_args: row.args,
         };
         let mut response = (row.status, axum::Json(body)).into_response();
+        if let Self::StorageNotFound { id } = self {
+            response.extensions_mut().insert(UnknownStorage(id));
+        }
         if let Some(reason) = row.log {
             response.extensions_mut().insert(LogDetail {
                 kind: row.kind,

@@ -57,14 +57,20 @@ impl ApiListener {
         Ok(Self { tcp, local: None })
     }
 
-    /// Listens at the socket as well, which is in the state folder.
+    /// Listens at a socket as well, unless it already listens at one.
     ///
     /// # Errors
     ///
     /// The socket cannot be used.
-    pub fn with_socket(self, config: &ApiConfig) -> Result<Self, ListenError> {
-        let local = config.socket.as_ref().map(listen_at).transpose()?;
-        Ok(Self { local, ..self })
+    pub fn with_socket(self, config: &SocketConfig) -> Result<Self, ListenError> {
+        let local = match self.local {
+            Some(local) => local,
+            None => listen_at(config)?,
+        };
+        Ok(Self {
+            local: Some(local),
+            ..self
+        })
     }
 
     /// Listens for the metrics alone.

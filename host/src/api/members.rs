@@ -29,7 +29,7 @@ pub(super) struct MembersResponse {
 
 /// A host of the cluster. Times are by the clock of the database.
 #[derive(Debug, Serialize, ToSchema)]
-struct MemberRow {
+pub(super) struct MemberRow {
     name: String,
     /// `active`, `standby`, or `gone` if it was not seen for twice the time of the lease.
     #[schema(example = "active")]
@@ -86,8 +86,9 @@ pub(super) struct HandoverResponse {
     responses((status = 200, body = MembersResponse, description = "The hosts of the cluster")),
 )]
 pub(super) async fn list_members(
-    State(ClusterPart(member)): State<ClusterPart>,
+    State(cluster): State<Option<ClusterPart>>,
 ) -> Json<MembersResponse> {
+    let member = cluster.map(|cluster| cluster.member);
     let view = member.as_ref().map(|member| member.view());
     let view = view.unwrap_or_default();
     Json(MembersResponse {

@@ -11,6 +11,7 @@
 mod active_alerts;
 mod authorize;
 mod batches;
+mod clusters;
 mod collection;
 mod completion;
 mod cors;
@@ -73,7 +74,9 @@ pub use state::{ApiParts, ApiState};
 
 fn router(state: ApiState) -> Router {
     let tokens = Tokens::from_ref(&state);
-    layered(documented(), tokens, state, async || ApiError::NotFound)
+    let name_owner = from_fn_with_state(state.clone(), storages::name_owner);
+    let routes = documented().layer(name_owner);
+    layered(routes, tokens, state, async || ApiError::NotFound)
 }
 
 /// The metrics alone, for a listener of their own. `is_exposed` says whether clients need a token also while
@@ -139,6 +142,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(journals::show_journals))
         .routes(routes!(members::list_members))
         .routes(routes!(members::hand_over))
+        .routes(routes!(clusters::list_clusters))
         .routes(routes!(
             log_level::show_log_levels,
             log_level::set_log_level

@@ -25,7 +25,7 @@ documented! {
     #[response(status = 400)]
     InvalidDelfinQuery;
 
-    /// No registered or declared storage has this id
+    /// No registered or declared storage has this id. If another cluster of the database has it, `error_msg` names that cluster
     #[response(status = 404)]
     StorageNotFound;
 
@@ -68,6 +68,10 @@ documented! {
     /// The registered storages are unknown, because the inventory could not be opened at the start
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     RegisteredStoragesUnknown;
+
+    /// The database of the cluster cannot be read now; `error_msg` has the reason
+    #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
+    DatabaseUnavailable;
 
     /// The inventory cannot be read or written now, or could not be opened at the start
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use utoipa_axum::routes;
 
 use super::{
+    clusters,
     cors::CorsOrigins,
     error::ApiError,
     health::{self, ReadinessResponse, ReadyzResponse},
@@ -37,7 +38,7 @@ pub struct StandbyState(Arc<SharedStandby>);
 
 #[derive(Debug)]
 struct SharedStandby {
-    member: ClusterMember,
+    cluster: ClusterPart,
     tokens: Tokens,
     hosts: AllowedHosts,
     cors_origins: CorsOrigins,
@@ -54,7 +55,7 @@ impl StandbyState {
         let connections = ConnectionTable::new(MAX_CONNECTIONS);
         let registry = metrics::standby_registry(&parts.member, &connections);
         Self(Arc::new(SharedStandby {
-            member: parts.member,
+            cluster: parts.member.into(),
             tokens: Tokens {
                 store: parts.tokens,
                 is_exposed: parts.config.needs_tokens(),
@@ -94,7 +95,7 @@ impl StandbyState {
                     "this host has the lease of the cluster, and waits for its journals: {reason}"
                 )
             }
-            None => self.0.member.view().active_text(),
+            None => self.0.cluster.member.view().active_text(),
         }
     }
 
@@ -110,6 +111,7 @@ pub(super) fn standby_router(state: StandbyState) -> Router {
         .routes(routes!(health::healthz))
         .routes(routes!(readyz))
         .routes(routes!(members::list_members))
+        .routes(routes!(clusters::list_clusters))
         .routes(routes!(metrics::metrics));
     let refused = state.clone();
     let fallback = move || std::future::ready(refused.refusal());
@@ -126,7 +128,7 @@ async fn close(mut response: Response) -> Response {
 /// Tells that this host is standby, who is active, and whether this host could take over; or why a host that takes over waits.
 #[utoipa::path(get, path = "/readyz", security(()), responses(ReadyzResponse))]
 async fn readyz(State(state): State<StandbyState>) -> ReadyzResponse {
-    let view = state.0.member.view();
+    let view = state.0.cluster.member.view();
     let mut reasons = vec![state.reason()];
     if let Some(obstacle) = view.obstacle {
         reasons.push(format!("this host could not take over: {obstacle}"));
@@ -143,8 +145,8 @@ parts! {
     Arc<Registry> = registry;
 }
 
-impl FromRef<StandbyState> for ClusterPart {
+impl FromRef<StandbyState> for Option<ClusterPart> {
     fn from_ref(state: &StandbyState) -> Self {
-        Self(Some(state.0.member.clone()))
+        Some(state.0.cluster.clone())
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     audit::AuditLog,
     batch_journal::BatchJournals,
     cluster::ClusterMember,
+    clusters::Clusters,
     config::{ApiConfig, HostAddress, JournalConfig, OtlpPushConfig},
     exporters::{ExporterSet, Reloader},
     history::History,
@@ -100,16 +101,19 @@ struct SharedState {
     registry: Arc<Registry>,
     pushes: PushCounts,
     taps: TapPermits,
-    cluster: ClusterPart,
+    cluster: Option<ClusterPart>,
 }
 
 /// The phase that the host is in.
 #[derive(Clone, Debug)]
 pub(super) struct HostPhase(watch::Receiver<Phase>);
 
-/// This host as a member of its cluster, if it belongs to one.
+/// This host as a member of its cluster, and all clusters of its database.
 #[derive(Clone, Debug)]
-pub(super) struct ClusterPart(pub(super) Option<ClusterMember>);
+pub(super) struct ClusterPart {
+    pub(super) member: ClusterMember,
+    pub(super) clusters: Arc<Clusters>,
+}
 
 /// `api.max_body_bytes`.
 #[derive(Clone, Copy, Debug)]
@@ -219,7 +223,7 @@ impl ApiState {
             registry: Arc::new(registry),
             pushes,
             taps: TapPermits::new(),
-            cluster: ClusterPart(parts.cluster),
+            cluster: parts.cluster.map(ClusterPart::from),
         }))
     }
 
@@ -231,6 +235,13 @@ impl ApiState {
 
     pub(super) fn connections(&self) -> Arc<ConnectionTable> {
         Arc::clone(&self.0.connections)
+    }
+}
+
+impl From<ClusterMember> for ClusterPart {
+    fn from(member: ClusterMember) -> Self {
+        let clusters = Arc::new(Clusters::around(&member));
+        Self { member, clusters }
     }
 }
 
@@ -285,5 +296,5 @@ parts! {
     Arc<RequestMemory> = ingest.memory;
     Arc<Registry> = registry;
     TapPermits = taps;
-    ClusterPart = cluster;
+    Option<ClusterPart> = cluster;
 }

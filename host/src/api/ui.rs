@@ -56,6 +56,7 @@ const FILES: &[PageFile] = page_files! {
         "alerts.js" = "alerts.js"
         "api.js" = "api.js"
         "app.js" = "app.js"
+        "clusters.js" = "clusters.js"
         "configuration.js" = "configuration.js"
         "dead-letters.js" = "dead-letters.js"
         "dom.js" = "dom.js"

@@ -6,6 +6,7 @@
 mod alerts;
 mod check;
 mod client;
+mod clusters;
 mod completions;
 mod config;
 mod conformance;
@@ -50,6 +51,7 @@ use clap::{Parser, Subcommand};
 use self::{
     alerts::AlertsCommand,
     check::CheckArgs,
+    clusters::ClustersArgs,
     completions::CompletionsArgs,
     config::ConfigCommand,
     conformance::ConformanceArgs,
@@ -131,6 +133,8 @@ pub enum CliCommand {
 
     /// Make another host of the cluster active
     Handover(HandoverArgs),
+    /// List the clusters of the database, with their members and what they deliver
+    Clusters(ClustersArgs),
 
     /// Show the exporters, storages, alerts and journals of the running host in a terminal, live
     Top(TopArgs),
@@ -253,6 +257,7 @@ impl Cli {
             CliCommand::Exporters(args) => exporters::run(options, args, output),
             CliCommand::Members(args) => members::run(options, args, output),
             CliCommand::Handover(args) => handover::run(options, args, output),
+            CliCommand::Clusters(args) => clusters::run(options, args, output),
             CliCommand::Top(args) => top::run(options, args, output),
             CliCommand::Tap(args) => tap::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),

@@ -42,7 +42,7 @@ const MAX_RENEWAL: Duration = Duration::from_secs(2);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a lease has in place of the id of a state folder if the state is in the database.
-const IN_DATABASE: &str = "database";
+pub(super) const IN_DATABASE: &str = "database";
 
 /// Whether this member has the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -414,17 +414,11 @@ impl LeaseKeeper {
             Ok((has_namesake, store.members(who).await?))
         });
         match met.await {
-            Ok((has_namesake, mut members)) => {
+            Ok((has_namesake, members)) => {
                 if has_namesake && self.is_noted {
                     log::error!(member = self.who.member; "another host has the name of this member: neither can be told from the other (set `cluster.member`)");
                 }
                 self.is_noted = true;
-                // This member has just been seen.
-                let latest_ms = members.iter().map(|member| member.last_seen_ms).max();
-                for member in &mut members {
-                    let silent_ms = latest_ms.unwrap_or_default() - member.last_seen_ms;
-                    member.note_silence(silent_ms, self.who.lease_ms);
-                }
                 self.note_members(members);
             }
             Err(reason) => self.note_fault(Some(reason)),

@@ -16,6 +16,7 @@
 mod folder;
 mod handover;
 mod keeper;
+mod list;
 mod store;
 mod view;
 
@@ -24,13 +25,16 @@ use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 use delfin_plugin_api::Failure;
 use tokio::sync::watch;
 
-use crate::{config::ClusterConfig, platform::boot_id, write_guard::WRITE_GUARD};
+use crate::{
+    config::ClusterConfig, platform::boot_id, postgres::ClusterDatabase, write_guard::WRITE_GUARD,
+};
 
+pub(crate) use self::list::{active_member, list_clusters};
 pub use self::{
     folder::FOLDER_ID,
     handover::HandoverError,
     store::check,
-    view::{ClusterView, MemberRole, MemberView},
+    view::{ClusterMembers, ClusterView, MemberRole, MemberView},
 };
 use self::{
     handover::{Handover, Preference, requested},
@@ -52,6 +56,7 @@ pub enum JoinError {
 #[derive(Clone, Debug)]
 pub struct ClusterMember {
     name: Arc<str>,
+    database: ClusterDatabase,
     lease: Duration,
     priority: u8,
     view: watch::Receiver<ClusterView>,
@@ -108,7 +113,7 @@ impl ClusterMember {
                 pid: std::process::id().into(),
                 lease_ms: i64::try_from(config.lease.as_millis()).unwrap_or(i64::MAX),
             },
-            database,
+            database: database.clone(),
             lease: config.lease,
             priority: config.priority,
             store: None,
@@ -136,6 +141,7 @@ impl ClusterMember {
         thread.spawn(keep).map_err(JoinError::Thread)?;
         Ok(Self {
             name: config.name.as_str().into(),
+            database,
             lease: config.lease,
             priority: config.priority,
             view: seen,
@@ -222,6 +228,12 @@ impl ClusterMember {
     #[must_use]
     pub fn cluster(&self) -> &str {
         &self.name
+    }
+
+    /// The database of the cluster.
+    #[must_use]
+    pub fn database(&self) -> &ClusterDatabase {
+        &self.database
     }
 
     /// The time of the lease.

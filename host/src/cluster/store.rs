@@ -3,7 +3,7 @@
 //! Promises: a lease is taken only as it was seen, so that of two members that see it unused one gets it, and
 //! its epoch grows each time. No two clocks are compared: times in the tables are for people.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use delfin_plugin_api::postgres::{
     PostgresError,
@@ -214,16 +214,9 @@ impl LeaseStore {
 
     /// All members.
     pub(super) async fn members(&self, who: &Identity) -> Result<Vec<MemberView>, PostgresError> {
-        const LIST: &str =
-            "SELECT m.member, m.address, (extract(epoch FROM m.seen_at) * 1000)::bigint,
-               (extract(epoch FROM coalesce(l.taken_at, m.started_at)) * 1000)::bigint, l.epoch, m.obstacle, l.reason,
-               m.priority, coalesce(m.offered_at > now() - interval '10 minutes', false)
-             FROM delfin_members m LEFT JOIN delfin_leases l
-               ON (l.name, l.member, l.machine, l.pid) = (m.lease, m.member, m.machine, m.pid)
-                  AND NOT l.released
-             WHERE m.lease = $1 ORDER BY m.member";
-        let rows = self.0.query(LIST, &[&who.lease]).await?;
-        Ok(rows.iter().map(view).collect())
+        let cluster = slice::from_ref(&who.lease);
+        let members = members(&self.0, cluster, who.lease_ms).await?;
+        Ok(members.into_iter().map(|(_, member)| member).collect())
     }
 
     /// Removes this member, unless it could not become active lately, and those that have not been seen for a day.
@@ -235,26 +228,47 @@ impl LeaseStore {
     }
 }
 
+/// The members of clusters, with the cluster of each, by name. `lease_ms` is the time of the lease where the database has none.
+pub(super) async fn members(
+    client: &Client,
+    clusters: &[String],
+    lease_ms: i64,
+) -> Result<Vec<(String, MemberView)>, PostgresError> {
+    const LIST: &str =
+        "SELECT m.lease, m.member, m.address, (extract(epoch FROM m.seen_at) * 1000)::bigint,
+           (extract(epoch FROM coalesce(h.taken_at, m.started_at)) * 1000)::bigint, h.epoch, m.obstacle, h.reason,
+           m.priority, coalesce(m.offered_at > now() - interval '10 minutes', false),
+           (extract(epoch FROM now() - m.seen_at) * 1000)::bigint, coalesce(l.lease_ms, $2::bigint)
+         FROM delfin_members m LEFT JOIN delfin_leases l ON l.name = m.lease
+           LEFT JOIN delfin_leases h ON (h.name, h.member, h.machine, h.pid) = (m.lease, m.member, m.machine, m.pid)
+             AND NOT h.released
+         WHERE m.lease = ANY($1) ORDER BY m.lease, m.member";
+    let rows = client.query(LIST, &[&clusters, &lease_ms]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), view(row))).collect())
+}
+
 fn view(row: &Row) -> MemberView {
-    let epoch: Option<i64> = row.get(4);
-    let obstacle: String = row.get(5);
-    let priority: Option<i32> = row.get(7);
-    MemberView {
-        name: row.get(0),
-        address: row.get(1),
-        last_seen_ms: row.get(2),
-        since_ms: row.get(3),
+    let epoch: Option<i64> = row.get(5);
+    let obstacle: String = row.get(6);
+    let priority: Option<i32> = row.get(8);
+    let mut member = MemberView {
+        name: row.get(1),
+        address: row.get(2),
+        last_seen_ms: row.get(3),
+        since_ms: row.get(4),
         role: match epoch {
             Some(_) => MemberRole::Active,
             None => MemberRole::Standby,
         },
         epoch,
         obstacle: Some(obstacle).filter(|obstacle| !obstacle.is_empty()),
-        reason: row.get(6),
+        reason: row.get(7),
         priority: priority.and_then(|priority| priority.try_into().ok()),
         is_ready: false,
-        has_failed: row.get(8),
-    }
+        has_failed: row.get(9),
+    };
+    member.note_silence(row.get(10), row.get(11));
+    member
 }
 
 /// Checks that the database answers, that the tables are there or can be made, and that the role may use

@@ -70,6 +70,17 @@ pub(super) struct HostStatus {
     pub(super) is_running: bool,
 }
 
+/// A cluster of the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterMembers {
+    /// The name of the cluster.
+    pub name: String,
+    /// Its state is in the database, and not in a shared folder.
+    pub has_state_in_database: bool,
+    /// By name.
+    pub members: Vec<MemberView>,
+}
+
 /// The members as they were last seen, and the role of this one.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterView {

@@ -31,7 +31,7 @@ pub use alert_source::{
 };
 pub use error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError};
 pub use place::InventoryPlace;
-pub(crate) use postgres::check_key;
+pub(crate) use postgres::{check_key, cluster_of_storage, count_storages};
 pub(crate) use resources::RESOURCES;
 pub use resources::{
     ListState, ResourceQuery, ResourceQueryError, ResourceStore, SortDirection, StoredResource,

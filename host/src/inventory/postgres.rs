@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use delfin_plugin_api::postgres::tokio_postgres::{Client, Row};
+use delfin_plugin_api::postgres::{
+    PostgresError,
+    tokio_postgres::{Client, Row},
+};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -122,6 +125,30 @@ pub(crate) async fn check_key(
     let checked = Sealer::read(key_file);
     let checked = checked.and_then(|sealer| check_texts(&texts, &sealer, key_file));
     checked.map_err(|error| error.to_string())
+}
+
+/// How many storages are registered in each of these clusters. One without any is left out.
+pub(crate) async fn count_storages(
+    client: &Client,
+    clusters: &[String],
+) -> Result<BTreeMap<String, u64>, PostgresError> {
+    const COUNT: &str =
+        "SELECT lease, count(*) FROM delfin_storages WHERE lease = ANY($1) GROUP BY lease";
+    let rows = client.query(COUNT, &[&clusters]).await?;
+    let counts = rows
+        .iter()
+        .map(|row| (row.get(0), row.get::<_, i64>(1).cast_unsigned()));
+    Ok(counts.collect())
+}
+
+/// The cluster in which a storage is registered; the first one by name if there are several.
+pub(crate) async fn cluster_of_storage(
+    client: &Client,
+    id: &str,
+) -> Result<Option<String>, PostgresError> {
+    const FIND: &str = "SELECT lease FROM delfin_storages WHERE id = $1 ORDER BY lease LIMIT 1";
+    let row = client.query_opt(FIND, &[&id]).await?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 fn check_texts(

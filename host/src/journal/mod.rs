@@ -52,6 +52,7 @@ pub use dead_letters::{
     DeadLetterId, DeadLetterLimits, DeadLetterStore, StoredDeadLetter,
 };
 pub use error::{AppendError, CursorError, OpenError, ReadError};
+pub(crate) use kafka::{CursorSummary, summarize_cursors};
 pub use kafka::{KafkaJournals, KafkaTopics, SaslLogin, SaslMechanism};
 pub use lock::StateLock;
 pub use observer::AppendObserver;

@@ -12,7 +12,7 @@ use super::{DatabaseFailure, StoreError, error::SUPERSEDED, schema::bring_up_to_
 use crate::write_guard::LEASE_OVER;
 
 /// The longest time that the database may take for a call.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A member that is paused within a transaction has locks. The server ends the transaction, so that the next owner need not wait
 /// for it.

@@ -14,7 +14,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use database::ClusterDatabase;
+pub use database::{CALL_TIMEOUT, ClusterDatabase};
 pub use error::{DatabaseFailure, StoreError};
 pub use fenced::{FencedDatabase, SqlValue};
 

@@ -8,27 +8,11 @@ use delfin_plugin_api::postgres::tokio_postgres::{self, Client};
 use super::StoreError;
 
 /// The script at place n brings the tables from version n to n + 1; version 0 is a database without tables.
-const STEPS: [&str; 2] = [include_str!("schema.sql"), ADD_PRIORITY];
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Whether there are tables, and whether they have a version: those of version 1 have none.
 const ARE_KNOWN: &str =
     "SELECT to_regclass('delfin_tokens') IS NOT NULL, to_regclass('delfin_schema') IS NOT NULL";
-
-const ADD_PRIORITY: &str = "
-ALTER TABLE delfin_leases
-    -- The member to which the holder gave it back, and why.
-    ADD COLUMN IF NOT EXISTS successor text,
-    ADD COLUMN IF NOT EXISTS reason text;
-ALTER TABLE delfin_members
-    -- NULL if it was not checked yet whether it could take over.
-    ADD COLUMN IF NOT EXISTS priority integer,
-    -- When it was handed the lease; NULL once it is active.
-    ADD COLUMN IF NOT EXISTS offered_at timestamptz;
-CREATE TABLE IF NOT EXISTS delfin_schema (
-    -- One row.
-    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    version integer NOT NULL
-);";
 
 const SET_VERSION: &str = "INSERT INTO delfin_schema (version) VALUES ($1)
     ON CONFLICT (is_only) DO UPDATE SET version = excluded.version";

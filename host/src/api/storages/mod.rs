@@ -9,6 +9,7 @@ mod error;
 mod import;
 mod labels;
 mod metrics_config;
+mod owner;
 mod query;
 mod request;
 mod series;
@@ -34,6 +35,7 @@ use super::{
     state::{ApiState, HostPhase},
 };
 use crate::storages::{StorageError, Storages};
+pub(super) use owner::name_owner;
 use query::{ListStoragesQuery, StoragePage};
 use request::RegisterStorageRequest;
 use view::StorageView;

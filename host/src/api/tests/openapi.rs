@@ -29,6 +29,7 @@ const ROUTES: [&str; 92] = [
     "GET /v1/access-infos",
     "GET /v1/alerts/active",
     "GET /v1/batches/{batch_id}",
+    "GET /v1/clusters",
     "GET /v1/collection",
     "GET /v1/config",
     "GET /v1/controllers",

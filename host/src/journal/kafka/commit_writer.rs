@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::change::{CallerChange, ChangedState, DeleteReason, JournalChange, has_garbage};
 use super::entry::Term;
+use super::index::JournalHead;
 use super::shared::OwnerState;
 use super::store::{LoadedState, StateStore, StoreError};
 use crate::journal::reopen;
@@ -51,6 +52,8 @@ pub(super) struct CommitWriter {
     link: StoreLink,
     reopen_delay: Duration,
     cleaned_up: Instant,
+    /// The newest record, as the database has it.
+    noted: Option<JournalHead>,
     /// The configured exporters were set since the journal was opened.
     knows_configured: bool,
 }
@@ -82,6 +85,7 @@ impl CommitWriter {
             link: StoreLink::Open(store),
             reopen_delay: Duration::ZERO,
             cleaned_up: Instant::now(),
+            noted: None,
             knows_configured: false,
         }
     }
@@ -90,7 +94,7 @@ impl CommitWriter {
     pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<CommitCommand>) {
         loop {
             match timeout(CLEANUP_INTERVAL, commands.recv()).await {
-                Err(_) => self.delete(DeleteReason::Age).await,
+                Err(_) => self.idle().await,
                 Ok(None) => return,
                 Ok(Some(command)) => {
                     let mut next = Some(command);
@@ -125,6 +129,18 @@ impl CommitWriter {
             }
         }
         None
+    }
+
+    /// While no change arrives, deletes what is due, and notes the newest record, so that the database tells what is pending.
+    async fn idle(&mut self) {
+        let head = JournalHead::of(&self.shared.contents().index);
+        if self.noted == Some(head) {
+            self.delete(DeleteReason::Age).await;
+        } else {
+            self.cleaned_up = Instant::now();
+            // A failure is logged, and tried again.
+            let _ = self.transact(&mut [], Some(DeleteReason::Age)).await;
+        }
     }
 
     async fn delete(&mut self, reason: DeleteReason) {
@@ -165,9 +181,11 @@ impl CommitWriter {
         let (shared, guard) = (Arc::clone(&self.shared), self.guard);
         let knows_configured = self.knows_configured;
         let store = self.store().await?;
+        let head = JournalHead::of(&shared.contents().index);
         let work = StateWork {
             shared: &shared,
             guard,
+            head,
             removes_orphans: cleanup.is_some() && knows_configured,
             cleanup,
         };
@@ -180,6 +198,7 @@ impl CommitWriter {
         });
         let (changed, configured) = result.inspect_err(|reason| self.close(reason.clone()))?;
         self.knows_configured |= configured;
+        self.noted = Some(head);
         changed.apply(&self.shared);
         Ok(())
     }
@@ -231,6 +250,7 @@ impl CommitWriter {
 struct StateWork<'a> {
     shared: &'a OwnerState,
     guard: &'static WriteGuard,
+    head: JournalHead,
     removes_orphans: bool,
     cleanup: Option<DeleteReason>,
 }
@@ -241,8 +261,7 @@ impl StateWork<'_> {
         store: &mut StateStore,
         changes: &mut [Box<dyn CallerChange>],
     ) -> Result<(ChangedState, bool), StoreError> {
-        let head = self.shared.contents().index.head();
-        let mut change = JournalChange::new(store.begin(head).await?, self.shared);
+        let mut change = JournalChange::new(store.begin(self.head).await?, self.shared);
         for caller in changes {
             caller.run(&mut change).await?;
         }

@@ -26,6 +26,14 @@ pub(super) struct JournalStart {
     pub(super) bytes: u64,
 }
 
+/// The newest record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct JournalHead {
+    pub(super) seq: Seq,
+    /// Items of all records that were ever appended.
+    pub(super) items: u64,
+}
+
 /// The end of the partition, as far as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogEnd {
@@ -70,6 +78,15 @@ struct IndexedRecord {
 }
 
 const MANY: u32 = u32::MAX;
+
+impl JournalHead {
+    pub(super) fn of(index: &RecordIndex) -> Self {
+        Self {
+            seq: index.head(),
+            items: index.items(),
+        }
+    }
+}
 
 impl RecordIndex {
     pub(super) fn new(start: JournalStart) -> Self {

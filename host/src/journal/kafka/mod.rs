@@ -62,6 +62,7 @@ use store::{StateReader, StoreError};
 use tasks::{JournalPlace, JournalQueues, JournalTasks, OpenFailure};
 
 pub use client::{SaslLogin, SaslMechanism};
+pub(crate) use store::{CursorSummary, summarize_cursors};
 
 /// The topics of a cluster.
 #[derive(Clone)]

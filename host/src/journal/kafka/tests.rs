@@ -1,12 +1,13 @@
 //! The tests of every journal, and what is special to one on Kafka, with a real broker and a real database.
 
+use std::slice;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use delfin_plugin_api::setting::Secret;
 use delfin_plugin_api::tls::Tls;
 use delfin_tests::receivers::{KafkaBroker, Relay};
-use delfin_tests::wait_for;
+use delfin_tests::{PATIENCE, wait_for};
 use kafka_protocol::records::Compression;
 
 use super::client::encode;
@@ -132,6 +133,29 @@ fn new_medium() -> Box<dyn Medium> {
 
 // A change waits for two servers, so that these are fewer cases than for a file.
 journal_conformance!(new_medium, servers().is_some(), 8);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_tells_what_is_pending_although_nothing_is_committed() {
+    let Some(medium) = KafkaMedium::new() else {
+        return;
+    };
+    let journal = medium.owner();
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    for _ in 0..3 {
+        journal.append(record(2), None).await.unwrap();
+    }
+    let client = medium.database().connect().await.unwrap();
+    let noted = async {
+        loop {
+            let cursors = summarize_cursors(&client, slice::from_ref(&medium.cluster)).await;
+            if cursors.unwrap()[0].pending == Some(6) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, noted).await.unwrap();
+}
 
 /// The reason of an append that was refused for now.
 async fn refused(journal: &dyn Journal, record: NewRecord) -> String {
@@ -261,7 +285,7 @@ async fn without_a_broker_appends_are_refused_and_with_it_they_go_on() {
     let delivered = Commit::delivered(after(seq), 1);
     journal.commit("a", delivered).await.unwrap();
     relay.restore();
-    let again = tokio::time::timeout(delfin_tests::PATIENCE, async {
+    let again = tokio::time::timeout(PATIENCE, async {
         loop {
             // A refusal says nothing about later ones: the client sends its batch again.
             if let Ok(receipt) = journal.append(record(3), None).await {
@@ -307,7 +331,7 @@ async fn without_a_database_commits_are_refused_and_with_it_they_go_on() {
     );
     other.unwrap();
     relay.restore();
-    let committed = tokio::time::timeout(delfin_tests::PATIENCE, async {
+    let committed = tokio::time::timeout(PATIENCE, async {
         while journal.commit("a", delivered()).await.is_err() {
             tokio::task::yield_now().await;
         }

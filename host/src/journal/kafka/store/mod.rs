@@ -6,18 +6,20 @@
 mod cursors;
 mod dead_letters;
 mod keys;
+mod summary;
 
 use delfin_plugin_api::postgres::tokio_postgres::{Client, Row, Transaction, types::ToSql};
 use uuid::Uuid;
 
 use super::cursors::CursorTable;
 use super::entry::Term;
-use super::index::JournalStart;
+use super::index::{JournalHead, JournalStart};
 use crate::batch::Seq;
 
 pub(super) use crate::postgres::StoreError;
 pub(super) use dead_letters::TrimLimits;
 pub(super) use keys::KeyReceipt;
+pub(crate) use summary::{CursorSummary, summarize_cursors};
 
 /// The state of a journal, when a term begins.
 pub(super) struct LoadedState {
@@ -109,14 +111,22 @@ impl StateStore {
     }
 
     /// Begins a change, and notes the newest record. The term stays that of this store until the change has ended.
-    pub(super) async fn begin(&mut self, head: Seq) -> Result<StoreTransaction<'_>, StoreError> {
-        const FENCE: &str = "UPDATE delfin_journals SET head_seq = $4
+    pub(super) async fn begin(
+        &mut self,
+        head: JournalHead,
+    ) -> Result<StoreTransaction<'_>, StoreError> {
+        const FENCE: &str = "UPDATE delfin_journals SET head_seq = $4, head_items = $5
              WHERE name = $1 AND epoch = $2 AND session = $3";
         let Term { epoch, session } = self.term;
         let tx = self.client.transaction().await?;
-        let owned = tx
-            .execute(FENCE, &[&self.journal, &epoch, &session, &bigint(head.0)])
-            .await?;
+        let values: [&(dyn ToSql + Sync); 5] = [
+            &self.journal,
+            &epoch,
+            &session,
+            &bigint(head.seq.0),
+            &bigint(head.items),
+        ];
+        let owned = tx.execute(FENCE, &values).await?;
         if owned == 0 {
             return Err(StoreError::Superseded);
         }
