@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use delfin_tests::{CommandOutput, Setup, missing, receivers};
+use delfin_tests::{
+    CommandOutput, Setup, missing,
+    receivers::{self, Postgres},
+};
 use serde_json::json;
 
 /// A name and an error that would run if they were inserted as markup.
@@ -47,6 +50,16 @@ interval = "1h"
 storage_pools = 1
 volumes = 2
 disks = 1
+"#;
+
+/// Of a host that belongs to a cluster.
+const CLUSTER: &str = r#"
+performance_exporters = []
+[cluster]
+postgres = "postgres://127.0.0.1:PORT/postgres?user=postgres"
+tls = false
+member = "a"
+lease = "1h"
 "#;
 
 /// Whether `scripts/ui` has installed what the tests need.
@@ -102,12 +115,20 @@ fn the_page_shows_and_changes_what_the_api_offers() {
     let token = guarded.run(&["tokens", "add", "reader", "--scope", "read"]);
     let token = token.expect_exit(0).stdout;
     let guarded = guarded.start();
+    let Some(database) = Postgres::start(&setup.path(""), None) else {
+        return;
+    };
+    let member = CLUSTER.replace("PORT", &database.port().to_string());
+    let member = Setup::new(&[], &member);
+    let clustered = member.start();
+    clustered.wait_until_ready();
     let mut node = Command::new("node");
     let output = node
         .args(["--test-reporter=spec", "tests/ui/page.mjs"])
         .current_dir(&root)
         .env("DELFIN_URL", host.url())
         .env("DELFIN_GUARDED_URL", guarded.url())
+        .env("DELFIN_CLUSTER_URL", clustered.url())
         .env("DELFIN_READ_TOKEN", token.trim_end())
         .output();
     let output = output.expect("run node");

@@ -235,6 +235,45 @@ test("a host that asks for a token gets it with each call, until the tab is clos
   assert.equal(await page.evaluate("localStorage.length + document.cookie.length"), 0);
 });
 
+test("a host of a cluster shows all clusters, and leads to their active hosts", async () => {
+  const link = () => page.getByRole("link", { name: "Clusters", exact: true });
+  await show("exporters");
+  await row("good").waitFor();
+  assert.equal(await link().count(), 0);
+  const clustered = process.env.DELFIN_CLUSTER_URL;
+  page = await open(clustered);
+  await show("", clustered);
+  await link().click();
+  const active = row("delfin").getByRole("link", { name: "a", exact: true });
+  assert.equal(await active.getAttribute("href"), `${clustered}/ui/`);
+  const { clusters: [own] } = await (await fetch(`${clustered}/v1/clusters`)).json();
+  const exporter = {
+    name: "central", kind: "performance", pending: 1200, delivered: 3, dead_lettered: 2, dropped: 0, filtered: 0,
+    last_error: SCRIPT, last_error_ms: own.members[0].since_ms, last_success: null,
+  };
+  const [member] = own.members;
+  const lost = { ...member, name: "lost", role: "gone", epoch: 1 };
+  const unready = { ...member, name: "unready", role: "standby", epoch: null, obstacle: SCRIPT };
+  const odd = { ...member, name: "odd", address: "javascript:void" };
+  const clusters = [
+    own, { name: "east", active: null, members: [lost, unready], storages: 12, exporters: [exporter, { ...exporter, name: "unknown", pending: null }] },
+    { name: "odd", active: "odd", members: [odd] },
+  ];
+  await page.route("**/v1/clusters", (route) => route.fulfill({ json: { total: 1001, clusters } }));
+  await page.getByText("The first 3 of 1001 clusters are shown.").waitFor();
+  for (const text of ["none", "lost", "gone", "unready", "not ready", "12", `unready could not take over: ${SCRIPT}`]) {
+    await row("east").getByText(text, { exact: true }).waitFor();
+  }
+  await row("central").getByText("1,200").waitFor();
+  await row("central").getByText(SCRIPT).waitFor();
+  assert.equal(await row("odd").getByRole("link").count(), 0);
+  assert.equal(await page.locator("main img").count(), 0);
+  await page.evaluate(axe);
+  const found = await page.evaluate("axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] })");
+  assert.deepEqual(found.violations.map((one) => one.id), []);
+  assert.deepEqual(faults, []);
+});
+
 test("the page works below a path of a proxy", async () => {
   const target = new URL(HOST);
   const proxy = http.createServer((request, response) => {

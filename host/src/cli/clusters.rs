@@ -30,7 +30,7 @@ struct ListedCluster {
     active: Option<String>,
     members: Vec<ClusterMemberCells>,
     storages: Option<u64>,
-    exporters: Option<Vec<ExporterCounts>>,
+    exporters: Option<Vec<ClusterExporterCounts>>,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ struct ClusterMemberCells {
 }
 
 #[derive(Deserialize)]
-struct ExporterCounts {
+struct ClusterExporterCounts {
     pending: Option<u64>,
     dead_lettered: u64,
     last_success: Option<String>,
@@ -115,7 +115,7 @@ fn table(clusters: &[ListedCluster]) -> TextTable {
 }
 
 /// Times of one form sort as texts.
-fn last_success(exporters: &[ExporterCounts]) -> Option<&str> {
+fn last_success(exporters: &[ClusterExporterCounts]) -> Option<&str> {
     let times = exporters.iter();
     times.filter_map(|one| one.last_success.as_deref()).max()
 }

@@ -1,6 +1,6 @@
 //! The clusters of the database, each with its members.
 
-use std::{collections::BTreeMap, slice, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use delfin_plugin_api::postgres::{PostgresError, tokio_postgres::Client};
 
@@ -43,10 +43,10 @@ pub(crate) async fn list_clusters(
 /// The active member of a cluster, if it was seen lately.
 pub(crate) async fn active_member(
     client: &Client,
-    cluster: &String,
+    cluster: &str,
     lease: Duration,
 ) -> Result<Option<MemberView>, PostgresError> {
-    let members = members(client, slice::from_ref(cluster), millis(lease)).await?;
+    let members = members(client, &[cluster.to_owned()], millis(lease)).await?;
     let mut members = members.into_iter().map(|(_, member)| member);
     Ok(members.find(|member| member.role == MemberRole::Active))
 }
