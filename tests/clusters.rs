@@ -1,5 +1,7 @@
 //! Several clusters on one database and one broker, as each of their hosts shows them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use delfin_tests::{
     Host, Setup,
     receivers::{KafkaBroker, Postgres},
@@ -103,18 +105,13 @@ fn summary(list: &Value) -> Value {
 
 fn wait_for_clusters(host: &Host, wanted: &Value) {
     let mut last = Value::Null;
-    host.wait_for("the clusters as they are", || {
-        let (status, list) = host.get("/v1/clusters");
-        let seen = summary(&list);
-        if status == 200 && seen == *wanted {
-            return Some(());
-        }
-        if last != seen {
-            eprintln!("{status} {list}");
-            last = seen;
-        }
-        None
-    });
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        host.wait_for("the clusters as they are", || {
+            last = host.get("/v1/clusters").1;
+            (summary(&last) == *wanted).then_some(())
+        });
+    }));
+    assert!(found.is_ok(), "{last}");
 }
 
 #[test]
