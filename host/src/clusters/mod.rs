@@ -1,7 +1,7 @@
 //! All clusters of a database: their members, and what those that have their state in it deliver.
 //!
-//! Promises: only reads, in a transaction that the server keeps from changing anything and ends after a time. One statement for each
-//! table, whatever the number of clusters, and one connection for all callers.
+//! Promises: only reads, in a read-only transaction whose statements the server ends after a time. One statement for each table, for
+//! any number of clusters, and one connection for all callers.
 //!
 //! Knows nothing of the API. What a table means is in the module that writes it.
 
