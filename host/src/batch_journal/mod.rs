@@ -104,6 +104,14 @@ pub enum ReadForm {
     RowsAndPayload,
 }
 
+/// By what a journal knows that it has a batch already.
+struct BatchIdentity {
+    batch_id: Uuid,
+    idempotency_key: Option<String>,
+    /// As [`NewRecord::collected_until_ms`].
+    collected_until_ms: Option<i64>,
+}
+
 /// The journal of one kind of batch.
 pub struct BatchJournal {
     kind: Kind,
@@ -175,7 +183,41 @@ impl BatchJournal {
         batch: NewBatch,
         idempotency_key: Option<String>,
     ) -> Result<Receipt, AppendError> {
-        self.append(Uuid::now_v7(), batch, idempotency_key).await
+        let identity = BatchIdentity {
+            idempotency_key,
+            ..BatchIdentity::from(Uuid::now_v7())
+        };
+        self.append(identity, batch).await
+    }
+
+    /// Accepts a batch of a storage, and with it the end of the window that it was collected for. A batch
+    /// that is sent again, or another one of the same window, is accepted once.
+    ///
+    /// # Errors
+    ///
+    /// As `accept`.
+    pub async fn accept_collected(
+        &self,
+        batch_id: Uuid,
+        batch: NewBatch,
+        collected_until_ms: Option<i64>,
+    ) -> Result<Receipt, AppendError> {
+        let identity = BatchIdentity {
+            collected_until_ms,
+            ..BatchIdentity::from(batch_id)
+        };
+        self.append(identity, batch).await
+    }
+
+    /// As [`Journal::collected_until`].
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read.
+    pub async fn collected_until(&self, storage_id: &str) -> Result<Option<i64>, ReadError> {
+        let storage_id = storage_id.to_owned();
+        self.query(move |journal| journal.collected_until(&storage_id))
+            .await
     }
 
     /// Accepts a batch of another host, with the origin that it has there. Its id shows that this
@@ -191,7 +233,11 @@ impl BatchJournal {
     ) -> Result<Receipt, AppendError> {
         let time_ordered = Uuid::now_v7().into_bytes();
         let batch_id = uuid::Builder::from_custom_bytes(time_ordered).into_uuid();
-        self.append(batch_id, batch, idempotency_key).await
+        let identity = BatchIdentity {
+            idempotency_key,
+            ..BatchIdentity::from(batch_id)
+        };
+        self.append(identity, batch).await
     }
 
     /// Whether the batch of this id was accepted by `accept_forwarded`.
@@ -211,8 +257,8 @@ impl BatchJournal {
         source: Uuid,
         batch: NewBatch,
     ) -> Result<Receipt, AppendError> {
-        self.append(Uuid::new_v5(&source, DERIVED), batch, None)
-            .await
+        let identity = BatchIdentity::from(Uuid::new_v5(&source, DERIVED));
+        self.append(identity, batch).await
     }
 
     /// Whether the batch of this id was accepted by `accept_derived`.
@@ -251,15 +297,15 @@ impl BatchJournal {
 
     async fn append(
         &self,
-        batch_id: Uuid,
+        identity: BatchIdentity,
         batch: NewBatch,
-        key: Option<String>,
     ) -> Result<Receipt, AppendError> {
         if let Some(exporter) = self.consumers.refusing() {
             return Err(AppendError::QueueFull { exporter });
         }
         let payload = self.cache.payloads().slot();
-        let (record, arrow) = self.encode(batch_id, &batch, &payload).await?;
+        let key = &identity.idempotency_key;
+        let (record, arrow) = self.encode(&identity, &batch, &payload).await?;
         let header = record.header.clone();
         let announced = AnnouncedBatch { arrow, payload };
         // Without exporters, no batch would ever leave the cache again.
@@ -277,8 +323,8 @@ impl BatchJournal {
             // The refusal consumed the first encoding. A full journal is rare
             // enough to encode again rather than to keep a copy of each record.
             let payload = &announced.payload;
-            let (record, _) = self.encode(batch_id, &batch, payload).await?;
-            appended = self.backend.append(record, key).await;
+            let (record, _) = self.encode(&identity, &batch, payload).await?;
+            appended = self.backend.append(record, key.clone()).await;
         }
         let receipt = match appended {
             Ok(receipt) => receipt,
@@ -445,7 +491,7 @@ impl BatchJournal {
 
     async fn encode(
         &self,
-        batch_id: Uuid,
+        identity: &BatchIdentity,
         batch: &NewBatch,
         slot: &Arc<PayloadSlot>,
     ) -> Result<(NewRecord, RecordBatch), AppendError> {
@@ -472,11 +518,22 @@ impl BatchJournal {
             }
         };
         let record = NewRecord {
-            header: batch.header(batch_id, now_ms()),
+            header: batch.header(identity.batch_id, now_ms()),
             rows: batch.rows.row_count() as u64,
+            collected_until_ms: identity.collected_until_ms,
             payload,
         };
         Ok((record, with_shared_schema(arrow, self.kind)))
+    }
+}
+
+impl From<Uuid> for BatchIdentity {
+    fn from(batch_id: Uuid) -> Self {
+        Self {
+            batch_id,
+            idempotency_key: None,
+            collected_until_ms: None,
+        }
     }
 }
 

@@ -124,6 +124,7 @@ mod tests {
             let record = NewRecord {
                 header,
                 rows: 10,
+                collected_until_ms: None,
                 payload: vec![1],
             };
             journal.append(record, None).await.unwrap();

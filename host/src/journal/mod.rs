@@ -69,6 +69,10 @@ pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 /// How long an idempotency key is remembered.
 const KEY_TTL: Duration = Duration::from_hours(24);
 
+/// How long the last window of a storage is remembered while the host runs and does not collect from it: longer than any
+/// time that is collected afterwards, so that only storages that are gone are forgotten.
+const WINDOW_TTL: Duration = Duration::from_hours(30 * 24);
+
 /// Names of the journals: `alerts.db` is the file of the first.
 const ALERTS: &str = "alerts";
 const PERFORMANCE: &str = "performance";
@@ -81,8 +85,8 @@ const PERFORMANCE: &str = "performance";
 ///
 /// Reads block while the disk is read, and hold nothing after they return.
 pub trait Journal: DeadLetterStore {
-    /// Appends a batch. If the journal has the batch id or the key already, the
-    /// result is the receipt of the first append.
+    /// Appends a batch. If the journal has the batch id or the key already, or if the last window of
+    /// the storage has the same end, the result is the receipt of the first append.
     fn append(
         &self,
         record: NewRecord,
@@ -165,6 +169,10 @@ pub trait Journal: DeadLetterStore {
     /// The cursors of exporters by name, including those of exporters that are no
     /// longer configured.
     fn cursors(&self) -> Result<Vec<Cursor>, ReadError>;
+
+    /// Until when a storage is collected: the end of the window of the last batch of it that has one, in
+    /// milliseconds since the Unix epoch. It is durable with the batch, and outlives it.
+    fn collected_until(&self, storage_id: &str) -> Result<Option<i64>, ReadError>;
 
     /// A batch and its state at each exporter; `None` after it was pruned.
     fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError>;
@@ -519,6 +527,7 @@ mod tests {
                 items: 1,
             },
             rows: 1,
+            collected_until_ms: None,
             payload: vec![1],
         }
     }

@@ -13,6 +13,9 @@ pub struct NewRecord {
     pub header: Header,
     /// Rows of the batch.
     pub rows: u64,
+    /// The end of the window that the batch was collected for, in milliseconds since the Unix epoch. `None`: the window
+    /// is not remembered.
+    pub collected_until_ms: Option<i64>,
     /// The encoded batch.
     pub payload: Vec<u8>,
 }
@@ -35,8 +38,20 @@ pub struct Receipt {
     /// The id of the durable batch: for a repeated append, the id of the first one.
     pub batch_id: Uuid,
     pub items: u64,
-    /// The journal had this batch, or another one with the same idempotency key.
+    /// The journal had this batch, or another one with the same idempotency key or of the same window.
     pub repeated: bool,
+}
+
+/// The last window that was collected from a storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CollectedWindow {
+    pub(super) storage_id: String,
+    /// Its end, in milliseconds since the Unix epoch.
+    pub(super) until_ms: i64,
+    /// What an append of the window again gets.
+    pub(super) receipt: Receipt,
+    /// When its batch was accepted, in milliseconds since the Unix epoch.
+    pub(super) accepted_ms: i64,
 }
 
 /// A batch that the journal still holds, and its state at each exporter.
@@ -60,6 +75,16 @@ pub struct BatchState {
     pub committed: bool,
     /// Items of the batch in dead letters of the exporter.
     pub dead_lettered: u64,
+}
+
+impl NewRecord {
+    /// The storage and the end of the window that the batch was collected for.
+    pub(super) fn window(&self) -> Option<(&str, i64)> {
+        self.header
+            .storage_id
+            .as_deref()
+            .zip(self.collected_until_ms)
+    }
 }
 
 /// How much one read of a journal returns at most.

@@ -34,8 +34,8 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 /// A journal as a newer host writes it.
 const NEWER_JOURNAL: Database = Database {
-    version: 4,
-    migrations: &["", "", "ALTER TABLE totals ADD COLUMN extra INTEGER;"],
+    version: 5,
+    migrations: &["", "", "", "ALTER TABLE totals ADD COLUMN extra INTEGER;"],
     ..JOURNAL
 };
 
@@ -189,7 +189,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 4, this host needs 3"),
+            .contains("has schema version 5, this host needs 4"),
         "{error}"
     );
     let newer_backup = folder.back_up("newer.tar.zst");
@@ -202,7 +202,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
     assert!(
         error
             .to_string()
-            .contains("whose `performance.db` this host cannot use: it has schema version 4, this host needs 3"),
+            .contains("whose `performance.db` this host cannot use: it has schema version 5, this host needs 4"),
         "{error}"
     );
     let report = verify_backup(&newer_backup, &NoListener).unwrap();
@@ -213,7 +213,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
         (&*fault.file, &*fault.fault),
         (
             "performance.db",
-            "it has schema version 4, this host needs 3"
+            "it has schema version 5, this host needs 4"
         )
     );
     assert_eq!(files(&state), before);
@@ -615,6 +615,7 @@ fn each_damaged_record_counter_and_file_is_named() {
         "UPDATE batches SET payload = zeroblob(bytes) WHERE seq = 2; UPDATE batches SET items = items - 1 WHERE seq = 3;",
     );
     change("UPDATE cursors SET delivered = 5, next_seq = 9;");
+    change("INSERT INTO collected_windows VALUES ('one', 1, zeroblob(16), 9, 1, 1);");
     fs::write(state.join("clock.json"), "{").unwrap();
     fs::write(state.join("tokens.json"), "[").unwrap();
     fs::write(state.join("resources.db"), vec![b'x'; 8192]).unwrap();
@@ -625,6 +626,7 @@ fn each_damaged_record_counter_and_file_is_named() {
         "performance.db: the newest records are missing",
         "performance.db: cursor of `acme`: it is at 9, and the newest record is 3",
         "performance.db: cursor of `acme`: 4 items are unaccounted for",
+        "performance.db: last window of storage `one`: its record 9 was not given out yet",
         "clock.json: ",
         "tokens.json: ",
         "resources.db: ",

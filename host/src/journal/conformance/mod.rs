@@ -10,6 +10,7 @@ mod model;
 pub(super) mod records;
 pub(super) mod replay;
 pub(super) mod steps;
+pub(super) mod windows;
 
 use std::sync::Arc;
 
@@ -105,6 +106,7 @@ pub(in crate::journal) fn record(items: u64) -> NewRecord {
             items,
         },
         rows: items,
+        collected_until_ms: None,
         payload: vec![7; 1000],
     }
 }
@@ -175,6 +177,7 @@ macro_rules! journal_conformance {
             @ $medium, $is_available;
             records: a_record_is_read_as_it_was_appended, sequence_numbers_continue_after_the_journal_was_pruned_empty_and_opened_again, a_repeated_key_gets_the_first_receipt_even_after_reopening, a_batch_id_is_appended_once, an_observer_is_told_of_each_new_batch_before_the_head_shows_it, the_state_of_a_batch_comes_from_cursors_and_dead_letters, a_closed_journal_has_finished_earlier_commands_and_rejects_later_ones;
             cursors: the_commits_watch_changes_with_a_commit_and_not_with_an_append, now_starts_after_the_head_and_earliest_at_the_oldest_record, opening_an_existing_cursor_keeps_its_position, every_disposition_is_counted_once, rows_ahead_of_the_cursor_are_committed_once_and_survive_reopening, a_commit_that_contradicts_the_journal_changes_nothing, a_cursor_of_the_host_holds_records_and_is_not_listed_with_exporters, the_last_error_and_the_last_success_survive_reopening, the_cursor_of_an_exporter_that_is_not_configured_is_removed_after_a_while, the_cursor_of_an_exporter_that_is_configured_again_is_kept, removing_a_cursor_deletes_its_dead_letters_and_counts, a_renamed_cursor_takes_its_counts_and_dead_letters_and_replaces_another;
+            windows: the_last_window_of_each_storage_is_known_although_the_journal_was_closed_or_crashed, a_window_is_appended_once, a_window_that_is_refused_is_not_collected, the_last_window_of_a_storage_that_is_gone_is_forgotten;
             limits: a_full_journal_refuses_appends_until_cursors_advance, records_within_their_retention_are_deleted_for_new_ones, without_cursors_old_records_are_deleted_and_the_oldest_when_the_journal_is_full;
             replay: a_replay_makes_batches_pending_that_were_accepted_since_a_time, a_commit_from_before_a_replay_is_refused, a_replay_without_records_changes_nothing_and_needs_a_cursor, a_new_cursor_starts_at_a_time_before_now;
             dead_letters: dead_letters_are_found_by_exporter_time_reason_and_id, a_dead_letter_in_replay_is_pending_until_its_disposition_is_known, the_end_of_a_replay_that_never_started_is_refused, dead_letters_are_trimmed_by_size_and_age_the_oldest_first;

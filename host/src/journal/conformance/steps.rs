@@ -20,6 +20,9 @@ use super::{NewMedium, Subject, limits};
 use crate::batch::{Header, Seq};
 use crate::clock::now_ms;
 
+/// Whose batches take turns.
+const STORAGES: u64 = 3;
+
 /// A change of the journal and of the model.
 #[derive(Clone, Debug)]
 enum Step {
@@ -91,11 +94,10 @@ impl JournalAndModel {
     fn run(&mut self, step: Step) {
         match step {
             Step::Append { rows, items_a_row } => {
-                let accepted_ms = self.accepted_ms(self.model.head + 1);
-                let receipt = self.runtime.block_on(
-                    self.journal
-                        .append(record(rows, rows * items_a_row, accepted_ms), None),
-                );
+                let seq = self.model.head + 1;
+                let record =
+                    collected(seq, record(rows, rows * items_a_row, self.accepted_ms(seq)));
+                let receipt = self.runtime.block_on(self.journal.append(record, None));
                 self.model.append(rows, items_a_row);
                 assert_eq!(receipt.unwrap().seq.0, self.model.head);
             }
@@ -276,6 +278,10 @@ impl JournalAndModel {
         assert_eq!(journal.head().borrow().0, self.model.head);
         let held: Vec<u64> = self.model.batches.iter().map(|batch| batch.seq).collect();
         assert_eq!(read_from(journal, 0), held);
+        for last in (1..=self.model.head).rev().take(STORAGES as usize) {
+            let until_ms = journal.collected_until(&storage(last)).unwrap();
+            assert_eq!(until_ms, Some(last.cast_signed()));
+        }
         let cursors = journal.cursors().unwrap();
         assert!(
             cursors
@@ -367,6 +373,23 @@ fn read_from(journal: &dyn Journal, from: u64) -> Vec<u64> {
     records.iter().map(|record| record.seq.0).collect()
 }
 
+/// The storage that a batch is of.
+fn storage(seq: u64) -> String {
+    format!("storage-{}", seq % STORAGES)
+}
+
+/// The batch of a window, which ends at its sequence number.
+fn collected(seq: u64, record: NewRecord) -> NewRecord {
+    NewRecord {
+        header: Header {
+            storage_id: Some(storage(seq)),
+            ..record.header
+        },
+        collected_until_ms: Some(seq.cast_signed()),
+        ..record
+    }
+}
+
 fn record(rows: u64, items: u64, accepted_ms: i64) -> NewRecord {
     NewRecord {
         header: Header {
@@ -378,6 +401,7 @@ fn record(rows: u64, items: u64, accepted_ms: i64) -> NewRecord {
             items,
         },
         rows,
+        collected_until_ms: None,
         payload: vec![0; 6000],
     }
 }

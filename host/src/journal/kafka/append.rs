@@ -21,10 +21,11 @@ pub(super) struct PendingAppend {
 #[derive(Default)]
 pub(super) struct AppendGroup {
     pub(super) appends: Vec<PendingAppend>,
-    /// Appends of a batch or a key that the group has already.
+    /// Appends of a batch, a key or a window that the group has already.
     pub(super) repeated: Vec<PendingAppend>,
     batches: HashSet<uuid::Uuid>,
     keys: HashSet<String>,
+    windows: HashSet<(String, i64)>,
     pub(super) bytes: u64,
 }
 
@@ -55,12 +56,15 @@ impl PendingAppend {
 impl AppendGroup {
     /// Adds an append that the journal does not have yet.
     pub(super) fn push(&mut self, append: PendingAppend) {
-        let is_new = self.batches.insert(append.entry.header.batch_id)
-            && append
-                .entry
+        let entry = &append.entry;
+        let is_new = self.batches.insert(entry.header.batch_id)
+            && entry
                 .key
                 .as_ref()
-                .is_none_or(|key| self.keys.insert(key.clone()));
+                .is_none_or(|key| self.keys.insert(key.clone()))
+            && entry
+                .window()
+                .is_none_or(|(id, end)| self.windows.insert((id.to_owned(), end)));
         if is_new {
             self.bytes += append.entry.bytes;
             self.appends.push(append);

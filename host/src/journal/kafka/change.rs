@@ -16,7 +16,7 @@ use crate::clock::now_ms;
 use crate::journal::cursor::log_removed_orphan;
 use crate::journal::{
     Commit, Cursor, CursorError, DeadLetterCount, DeadLetterFilter, DeadLetterId, DeadLetterLimits,
-    KEY_TTL, StartFrom,
+    KEY_TTL, StartFrom, WINDOW_TTL,
 };
 
 /// Why records are deleted.
@@ -286,13 +286,15 @@ impl<'a> JournalChange<'a> {
         self,
         reason: Option<DeleteReason>,
     ) -> Result<(StoreTransaction<'a>, ChangedState), StoreError> {
-        let (start, changed, keys, keys_seq, had) = {
+        let (start, windows, changed, keys, keys_seq, had) = {
             let contents = self.shared.contents();
             let start =
                 reason.and_then(|reason| new_start(self.shared, &contents, &self.cursors, reason));
+            let windows = start.map(|start| contents.windows_before(start.seq));
             let keys: Vec<KeyReceipt> = contents.new_keys.values().cloned().collect();
             (
                 start,
+                windows.unwrap_or_default(),
                 self.cursors.changed_since(&contents.cursors),
                 keys,
                 contents.index.next(),
@@ -307,8 +309,12 @@ impl<'a> JournalChange<'a> {
             self.tx.add_keys(&keys, keys_seq).await?;
         }
         if reason.is_some() {
-            let forgotten = self.shared.clock.older_than(KEY_TTL);
-            self.tx.forget_keys(&forgotten).await?;
+            let older_than = |ttl| self.shared.clock.older_than(ttl);
+            let (keys, windows) = (older_than(KEY_TTL), older_than(WINDOW_TTL));
+            self.tx.forget(&keys, &windows).await?;
+        }
+        if !windows.is_empty() {
+            self.tx.note_windows(&windows).await?;
         }
         if let Some(start) = start {
             self.tx.set_start(start).await?;

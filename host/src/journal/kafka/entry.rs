@@ -25,6 +25,7 @@ const COMPLETE: &str = "delfin-complete";
 const ACCEPTED_MS: &str = "delfin-accepted-ms";
 const ROWS: &str = "delfin-rows";
 const ITEMS: &str = "delfin-items";
+const COLLECTED_UNTIL_MS: &str = "delfin-collected-until-ms";
 const KEY: &str = "delfin-idempotency-key";
 const YES: &str = "true";
 
@@ -53,6 +54,8 @@ pub(super) struct BatchEntry {
     pub(super) seq: Seq,
     pub(super) header: Header,
     pub(super) rows: u64,
+    /// As [`NewRecord::collected_until_ms`].
+    pub(super) collected_until_ms: Option<i64>,
     pub(super) bytes: u64,
     pub(super) key: Option<String>,
 }
@@ -64,6 +67,7 @@ impl BatchEntry {
             seq,
             header: record.header.clone(),
             rows: record.rows,
+            collected_until_ms: record.collected_until_ms,
             bytes: record.payload.len() as u64,
             key,
         }
@@ -85,6 +89,8 @@ impl BatchEntry {
         }
         let storage_id = header.storage_id.clone();
         headers.extend(storage_id.clone().map(|id| (STORAGE_ID, id)));
+        let until_ms = self.collected_until_ms;
+        headers.extend(until_ms.map(|end| (COLLECTED_UNTIL_MS, end.to_string())));
         headers.extend(self.key.clone().map(|key| (KEY, key)));
         NewPartitionRecord {
             timestamp_ms: header.accepted_ms,
@@ -92,6 +98,14 @@ impl BatchEntry {
             value: payload,
             headers,
         }
+    }
+
+    /// The storage and the end of the window that the batch was collected for.
+    pub(super) fn window(&self) -> Option<(&str, i64)> {
+        self.header
+            .storage_id
+            .as_deref()
+            .zip(self.collected_until_ms)
     }
 
     pub(super) fn into_record(self, payload: &[u8]) -> Record {
@@ -154,6 +168,9 @@ fn read_batch(record: &PartitionRecord, term: Term) -> Option<BatchEntry> {
             items: number(ITEMS)?,
         },
         rows: number(ROWS)?,
+        collected_until_ms: record
+            .header(COLLECTED_UNTIL_MS)
+            .and_then(|end| end.parse().ok()),
         bytes: record.value.len() as u64,
         key: record.header(KEY).map(str::to_owned),
     })

@@ -225,7 +225,7 @@ impl LogWriter {
         self.write(group, later).await;
     }
 
-    /// The receipt of an earlier append of the same batch or with the same key.
+    /// The receipt of an earlier append of the same batch or window, or with the same key.
     fn first_receipt(&self, append: &PendingAppend, known: &KnownKeys) -> Option<Receipt> {
         let contents = self.shared.contents();
         let by_key = append.entry.key.as_ref().and_then(|key| {
@@ -237,7 +237,9 @@ impl LogWriter {
         let by_key = by_key
             .filter(is_remembered)
             .map(|known| known.receipt.clone());
-        by_key.or_else(|| contents.index.receipt(append.entry.header.batch_id))
+        let by_window = || contents.receipt_of_window(&append.entry);
+        let by_batch = || contents.index.receipt(append.entry.header.batch_id);
+        by_key.or_else(by_window).or_else(by_batch)
     }
 
     /// The keys of these appends that the database has.
@@ -351,7 +353,9 @@ impl LogWriter {
             let key = append.entry.key.as_ref();
             let by_key = key.and_then(|key| contents.new_keys.get(key));
             let by_key = by_key.map(|known| known.receipt.clone());
-            by_key.or_else(|| contents.index.receipt(append.entry.header.batch_id))
+            let by_window = || contents.receipt_of_window(&append.entry);
+            let by_batch = || contents.index.receipt(append.entry.header.batch_id);
+            by_key.or_else(by_window).or_else(by_batch)
         };
         let appends = group.appends.into_iter().map(|append| {
             let receipt = contents.index.receipt(append.entry.header.batch_id);

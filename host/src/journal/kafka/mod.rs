@@ -44,7 +44,7 @@ use super::{
     AppendError, AppendObserver, Backlog, BatchInfo, BatchState, Commit, Cursor, CursorError,
     DeadLetterCount, DeadLetterFilter, DeadLetterId, DeadLetterLimits, DeadLetterStore, Durable,
     ItemCounts, Journal, JournalLimits, JournalStats, NewRecord, OpenError, ReadError, ReadLimit,
-    Receipt, Record, StartFrom, StoredDeadLetter,
+    Receipt, Record, StartFrom, StoredDeadLetter, WINDOW_TTL, record::CollectedWindow,
 };
 use crate::batch::Seq;
 use crate::clock::HostClock;
@@ -379,6 +379,14 @@ impl Journal for KafkaJournal {
         let contents = self.shared.contents();
         let cursors = contents.cursors.of_exporters();
         Ok(cursors.map(|state| state.cursor.clone()).collect())
+    }
+
+    fn collected_until(&self, storage_id: &str) -> Result<Option<i64>, ReadError> {
+        let contents = self.shared.contents();
+        let last = contents.windows.get(storage_id);
+        let is_remembered =
+            |last: &&CollectedWindow| self.shared.clock.age(last.accepted_ms) < WINDOW_TTL;
+        Ok(last.filter(is_remembered).map(|last| last.until_ms))
     }
 
     fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError> {

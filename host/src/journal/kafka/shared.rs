@@ -12,6 +12,7 @@ use super::store::{KeyReceipt, LoadedState};
 use crate::batch::Seq;
 use crate::clock::HostClock;
 use crate::journal::observer::ObserverSlot;
+use crate::journal::record::CollectedWindow;
 use crate::journal::{JournalLimits, JournalStats, Receipt};
 
 pub(super) struct OwnerState {
@@ -37,6 +38,8 @@ pub(super) struct JournalContents {
     /// Keys that are not in the database yet: those of records from `keys_seq` on.
     pub(super) new_keys: HashMap<String, KeyReceipt>,
     pub(super) keys_seq: Seq,
+    /// The last window of each storage. Those whose records are deleted are in the database.
+    pub(super) windows: HashMap<String, CollectedWindow>,
     /// The record at the start was read, or a later fence.
     knows_fence: bool,
 }
@@ -123,6 +126,7 @@ impl JournalContents {
             last_dead_letter: loaded.last_dead_letter,
             new_keys: HashMap::new(),
             keys_seq: loaded.keys_seq,
+            windows: loaded.windows,
             knows_fence: start.fence.is_some(),
         }
     }
@@ -158,23 +162,48 @@ impl JournalContents {
             });
         }
         self.index.push(offset, batch);
+        let accepted_ms = batch.header.accepted_ms;
+        let receipt = Receipt {
+            seq: batch.seq,
+            batch_id: batch.header.batch_id,
+            items: batch.header.items,
+            repeated: true,
+        };
+        if let Some((storage_id, until_ms)) = batch.window() {
+            let window = CollectedWindow {
+                storage_id: storage_id.to_owned(),
+                until_ms,
+                receipt: receipt.clone(),
+                accepted_ms,
+            };
+            self.windows.insert(storage_id.to_owned(), window);
+        }
         if let Some(key) = &batch.key
             && batch.seq >= self.keys_seq
         {
-            let receipt = Receipt {
-                seq: batch.seq,
-                batch_id: batch.header.batch_id,
-                items: batch.header.items,
-                repeated: true,
-            };
             let known = KeyReceipt {
                 key: key.clone(),
                 receipt,
-                accepted_ms: batch.header.accepted_ms,
+                accepted_ms,
             };
             self.new_keys.insert(key.clone(), known);
         }
         Ok(())
+    }
+
+    /// The receipt of an earlier append of the same window.
+    pub(super) fn receipt_of_window(&self, entry: &BatchEntry) -> Option<Receipt> {
+        let (storage_id, until_ms) = entry.window()?;
+        let last = self.windows.get(storage_id)?;
+        (last.until_ms == until_ms).then(|| last.receipt.clone())
+    }
+
+    /// The last windows whose records are deleted if the records begin at `start`.
+    pub(super) fn windows_before(&self, start: Seq) -> Vec<CollectedWindow> {
+        let deleted = self.index.start().seq..start;
+        let windows = self.windows.values();
+        let deleted = windows.filter(|window| deleted.contains(&window.receipt.seq));
+        deleted.cloned().collect()
     }
 
     /// Whether the journal never had a record, so that it can begin anywhere in the partition.

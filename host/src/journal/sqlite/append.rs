@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, params};
 
 use super::super::error::AppendError;
-use super::super::record::{NewRecord, Receipt};
+use super::super::record::{CollectedWindow, NewRecord, Receipt};
 use super::transaction::{WriteTransaction, not_encoded};
+use super::windows;
 use crate::batch::Seq;
 use crate::batch::codec::StreamGroup;
 
-/// Appends a record. If the journal has its key or its batch id, the result is the
-/// receipt of the first append. A key is found even while the journal is full.
+/// Appends a record. If the journal has its key, its window or its batch id, the result is the
+/// receipt of the first append. Keys and windows are found even while the journal is full.
 pub(super) fn append(
     tx: &mut WriteTransaction<'_>,
     record: &NewRecord,
@@ -23,6 +24,16 @@ pub(super) fn append(
                 "SELECT seq, batch_id, items FROM idempotency_keys WHERE key = ?1",
             )?,
             [key],
+        )?
+    {
+        return Ok(Ok(first));
+    }
+    if let Some(window) = record.window()
+        && let Some(first) = find_receipt(
+            tx.connection.prepare_cached(
+                "SELECT seq, batch_id, items FROM collected_windows WHERE storage_id = ?1 AND until_ms = ?2",
+            )?,
+            window,
         )?
     {
         return Ok(Ok(first));
@@ -61,6 +72,15 @@ pub(super) fn append(
     };
     if let Some(key) = key {
         insert_key(tx.connection, key, record, &receipt)?;
+    }
+    if let Some((storage_id, until_ms)) = record.window() {
+        let window = CollectedWindow {
+            storage_id: storage_id.to_owned(),
+            until_ms,
+            receipt: receipt.clone(),
+            accepted_ms: record.header.accepted_ms,
+        };
+        windows::note(tx.connection, &window)?;
     }
     Ok(Ok(receipt))
 }

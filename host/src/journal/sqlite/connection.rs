@@ -20,8 +20,8 @@ pub(crate) const JOURNAL: Database = Database {
     application_id: 1_145_849_418,
     // Payloads of version 2 can have format 2, and those of version 3 can be of several records. Older
     // hosts would take them for damaged ones.
-    migrations: &["", ""],
-    version: 3,
+    migrations: &["", "", include_str!("collected_windows.sql")],
+    version: 4,
     tables: &["batches", "cursors", "totals", "ahead"],
     create_pragmas: "PRAGMA page_size = 2048; PRAGMA auto_vacuum = INCREMENTAL;",
     pragmas: "PRAGMA wal_autocheckpoint = 2048; PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = OFF;",

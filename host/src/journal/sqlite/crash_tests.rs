@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use delfin_plugin_api::Origin;
 use proptest::prelude::*;
@@ -19,6 +20,7 @@ use super::*;
 use crate::clock::now_ms;
 
 const EXPORTERS: [&str; 2] = ["a", "b"];
+const STORAGE: &str = "one";
 const ITEMS: u64 = 3;
 const WAL_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
@@ -43,6 +45,7 @@ struct Acknowledged {
     /// Size of the log.
     log_bytes: u64,
     appended: u64,
+    collected_until_ms: Option<i64>,
     next: [u64; 2],
     counts: [ItemCounts; 2],
     dead_letters: Vec<StoredDeadLetter>,
@@ -153,6 +156,7 @@ fn acknowledged_by(journal: &SqliteJournal) -> Acknowledged {
     Acknowledged {
         log_bytes: 0,
         appended: journal.head().borrow().0,
+        collected_until_ms: journal.collected_until(STORAGE).unwrap(),
         next: [cursors[0].next.seq.0, cursors[1].next.seq.0],
         counts: EXPORTERS.map(of),
         dead_letters: journal.dead_letters(&DeadLetterFilter::default()).unwrap(),
@@ -163,17 +167,20 @@ fn log_of(folder: &Path) -> PathBuf {
     folder.join("alerts.db-wal")
 }
 
+/// The batch of another window.
 fn record() -> NewRecord {
+    static UNTIL_MS: AtomicI64 = AtomicI64::new(1);
     NewRecord {
         header: Header {
             batch_id: Uuid::now_v7(),
             origin: Origin::Ingest,
-            storage_id: None,
+            storage_id: Some(STORAGE.to_owned()),
             complete: false,
             accepted_ms: now_ms(),
             items: ITEMS,
         },
         rows: ITEMS,
+        collected_until_ms: Some(UNTIL_MS.fetch_add(1, Ordering::Relaxed)),
         payload: vec![7; 5000],
     }
 }
@@ -227,6 +234,7 @@ fn check(left: &Path, last: &Acknowledged, in_progress: Option<&Acknowledged>) {
     let is = |known: &Acknowledged| {
         (found.appended, found.next, &found.counts) == (known.appended, known.next, &known.counts)
             && found.dead_letters == known.dead_letters
+            && found.collected_until_ms == known.collected_until_ms
     };
     assert!(
         is(last) || in_progress.is_some_and(is),

@@ -31,6 +31,7 @@ mod salvage;
 mod seek;
 mod transaction;
 mod verify;
+mod windows;
 mod writer;
 
 #[cfg(test)]
@@ -308,6 +309,10 @@ impl Journal for SqliteJournal {
 
     fn cursors(&self) -> Result<Vec<Cursor>, ReadError> {
         self.query(cursors::all)
+    }
+
+    fn collected_until(&self, storage_id: &str) -> Result<Option<i64>, ReadError> {
+        self.query(|tx| windows::until_ms(tx, storage_id))
     }
 
     fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError> {

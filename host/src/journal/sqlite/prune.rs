@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::connection::PAGE_BYTES;
 use super::rules::JournalRules;
 use crate::clock::HostClock;
-use crate::journal::KEY_TTL;
+use crate::journal::{KEY_TTL, WINDOW_TTL};
 
 // Limits of one transaction, so that appends do not wait long for deletes.
 const MAX_RECORDS: u64 = 1024;
@@ -72,13 +72,16 @@ pub(super) fn prune(
     Ok(PruneResult { shrunk, ..pruned })
 }
 
-/// Deletes idempotency keys that no client sends again.
-pub(super) fn forget_keys(connection: &Connection, clock: &HostClock) -> rusqlite::Result<()> {
-    let mut delete = connection.prepare_cached(
-        "DELETE FROM idempotency_keys WHERE accepted_ms >= ?1 AND accepted_ms < ?2",
-    )?;
-    for range in clock.older_than(KEY_TTL) {
-        delete.execute(range)?;
+/// Deletes idempotency keys that no client sends again, and windows of storages that are gone.
+pub(super) fn forget(connection: &Connection, clock: &HostClock) -> rusqlite::Result<()> {
+    const KEYS: &str = "DELETE FROM idempotency_keys WHERE accepted_ms >= ?1 AND accepted_ms < ?2";
+    const WINDOWS: &str =
+        "DELETE FROM collected_windows WHERE accepted_ms >= ?1 AND accepted_ms < ?2";
+    for (delete, ttl) in [(KEYS, KEY_TTL), (WINDOWS, WINDOW_TTL)] {
+        let mut delete = connection.prepare_cached(delete)?;
+        for range in clock.older_than(ttl) {
+            delete.execute(range)?;
+        }
     }
     Ok(())
 }

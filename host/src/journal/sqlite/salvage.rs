@@ -18,6 +18,7 @@ use rusqlite::{Connection, OptionalExtension, params, types::Value};
 use super::connection::open_reader;
 use super::counts;
 use super::mark::Mark;
+use super::windows;
 use crate::sqlite::FailureKind;
 
 /// Copies everything except records and row spans.
@@ -94,6 +95,7 @@ fn copy_attached(
 ) -> rusqlite::Result<Vec<(String, u64)>> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(COPY_STATE)?;
+    copy_windows(&transaction, damaged)?;
     let records = copy_records(&transaction, damaged)?;
     if records > 0 {
         log::info!(records = records; "salvaged records of the damaged journal");
@@ -163,6 +165,19 @@ fn restart_counts(
         "UPDATE temp.lost SET lost = ?2 WHERE exporter = ?1",
         params![exporter, lost],
     )?;
+    Ok(())
+}
+
+/// Copies until when each storage is collected. Without it, as of a file of an older host or of damaged pages, the next window
+/// of each begins with the present.
+fn copy_windows(connection: &Connection, damaged: &Path) -> rusqlite::Result<()> {
+    let windows = match persistently(|| windows::all(&open_reader(damaged)?)) {
+        Err(error) if is_damage(&error) => Vec::new(),
+        windows => windows?,
+    };
+    for window in &windows {
+        windows::note(connection, window)?;
+    }
     Ok(())
 }
 

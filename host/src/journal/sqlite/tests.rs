@@ -295,6 +295,31 @@ async fn records_newer_than_the_damage_are_salvaged() {
 }
 
 #[tokio::test]
+async fn until_when_storages_are_collected_is_salvaged_if_it_can_be_read() {
+    for (damaged, left) in [("idempotency_keys", Some(7)), ("collected_windows", None)] {
+        let mut journal = TestJournal::new(limits());
+        journal.open_cursor("a", StartFrom::Now).await.unwrap();
+        let collected = NewRecord {
+            collected_until_ms: Some(7),
+            ..record(10)
+        };
+        journal.append(collected, None).await.unwrap();
+        journal.journal = None;
+        damage_table(&journal.path(), damaged);
+        journal.reopen();
+        let key = Some("key".to_owned());
+        journal.append(record(1), key).await.unwrap();
+        assert_eq!(
+            journal.collected_until("array-1").unwrap(),
+            left,
+            "{damaged}"
+        );
+        assert_eq!(journal.aside().len(), 1, "{damaged}");
+        assert_eq!(journal.of("a").pending, 11, "{damaged}");
+    }
+}
+
+#[tokio::test]
 async fn dead_letters_in_replay_stay_pending_when_the_file_is_damaged() {
     let mut journal = TestJournal::new(limits());
     add_dead_letters(&**journal).await;
@@ -405,7 +430,7 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
     journal.journal = None;
     Connection::open(journal.path())
         .unwrap()
-        .pragma_update(None, "user_version", 4)
+        .pragma_update(None, "user_version", 5)
         .unwrap();
     let error = SqliteJournal::open(
         journal.folder.as_path(),
@@ -416,7 +441,7 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
     .err()
     .unwrap()
     .to_string();
-    let told = "has schema version 4, this host needs 3 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
+    let told = "has schema version 5, this host needs 4 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
     assert!(error.ends_with(told) && !error.contains('\n'), "{error}");
 }
 
@@ -429,7 +454,7 @@ async fn a_file_of_an_older_host_is_used_with_the_page_size_that_it_has() {
     Connection::open(journal.path())
         .unwrap()
         .execute_batch(
-            "PRAGMA user_version = 1; PRAGMA journal_mode = DELETE; PRAGMA page_size = 4096; VACUUM;",
+            "DROP TABLE collected_windows; PRAGMA user_version = 1; PRAGMA journal_mode = DELETE; PRAGMA page_size = 4096; VACUUM;",
         )
         .unwrap();
     journal.reopen();
@@ -438,7 +463,7 @@ async fn a_file_of_an_older_host_is_used_with_the_page_size_that_it_has() {
     let file = Connection::open(journal.path()).unwrap();
     let pragma = |name| file.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     assert_eq!(pragma("page_size").unwrap(), 4096);
-    assert_eq!(pragma("user_version").unwrap(), 3);
+    assert_eq!(pragma("user_version").unwrap(), 4);
     let new = TestJournal::new(limits());
     let file = Connection::open(new.path()).unwrap();
     let page_bytes: u64 = file

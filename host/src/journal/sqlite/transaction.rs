@@ -114,7 +114,7 @@ impl<'a> WriteTransaction<'a> {
         self.cursor_updates.write(self.connection, self.now_ms)
     }
 
-    /// Deletes the records and idempotency keys whose time is over.
+    /// Deletes the records, idempotency keys and windows whose time is over.
     pub(super) fn clean_up(&mut self) -> rusqlite::Result<()> {
         let reason = if self.space.is_short() {
             PruneReason::DiskSpace
@@ -122,7 +122,7 @@ impl<'a> WriteTransaction<'a> {
             PruneReason::Age
         };
         self.prune(reason)?;
-        prune::forget_keys(self.connection, self.rules.clock)
+        prune::forget(self.connection, self.rules.clock)
     }
 
     /// Writes what the commands have left in memory. The transaction can be

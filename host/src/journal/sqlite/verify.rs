@@ -12,6 +12,7 @@ use super::counts::{self, CountFault};
 use super::groups::StoredGroup;
 use super::mark::{Mark, MarkFile};
 use super::numbering;
+use super::windows;
 use crate::batch::{Seq, codec};
 use crate::sqlite::{DatabaseError, FailureKind, integrity};
 
@@ -96,6 +97,7 @@ impl JournalCheck {
         }
         self.check_records(&transaction, kind, progress)?;
         self.check_cursors(&transaction)?;
+        self.check_windows(&transaction)?;
         self.check_dead_letters(&transaction, kind)
     }
 
@@ -184,6 +186,18 @@ impl JournalCheck {
         }
         for CountFault { exporter, reason } in counts::faults(connection)? {
             self.fault(format!("cursor of `{exporter}`: {reason}"));
+        }
+        Ok(())
+    }
+
+    fn check_windows(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        for window in windows::all(connection)? {
+            let (storage_id, seq) = (&window.storage_id, window.receipt.seq);
+            if seq.0 > self.head {
+                self.fault(format!(
+                    "last window of storage `{storage_id}`: its record {seq} was not given out yet"
+                ));
+            }
         }
         Ok(())
     }

@@ -44,21 +44,6 @@ impl StoreTransaction<'_> {
             .await?;
         Ok(())
     }
-
-    /// Deletes the keys of batches that were accepted in these times, whose ends are excluded.
-    pub(in crate::journal::kafka) async fn forget_keys(
-        &self,
-        times: &[[i64; 2]],
-    ) -> Result<(), StoreError> {
-        const FORGET: &str = "DELETE FROM delfin_idempotency_keys
-             WHERE journal = $1 AND accepted_ms >= $2 AND accepted_ms < $3";
-        for [from, until] in times {
-            self.tx
-                .execute(FORGET, &[&self.journal, from, until])
-                .await?;
-        }
-        Ok(())
-    }
 }
 
 impl StateReader {

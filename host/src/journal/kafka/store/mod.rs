@@ -7,6 +7,9 @@ mod cursors;
 mod dead_letters;
 mod keys;
 mod summary;
+mod windows;
+
+use std::collections::HashMap;
 
 use delfin_plugin_api::postgres::tokio_postgres::{Client, Row, Transaction, types::ToSql};
 use uuid::Uuid;
@@ -15,6 +18,7 @@ use super::cursors::CursorTable;
 use super::entry::Term;
 use super::index::{JournalHead, JournalStart};
 use crate::batch::Seq;
+use crate::journal::record::CollectedWindow;
 
 pub(super) use crate::postgres::StoreError;
 pub(super) use dead_letters::TrimLimits;
@@ -30,6 +34,8 @@ pub(super) struct LoadedState {
     pub(super) keys_seq: Seq,
     pub(super) last_dead_letter: u64,
     pub(super) cursors: CursorTable,
+    /// The last window of each storage, as far as its record was deleted.
+    pub(super) windows: HashMap<String, CollectedWindow>,
 }
 
 /// A connection of the owner.
@@ -73,6 +79,7 @@ impl StateStore {
             session: row.get(0),
         };
         let cursors = cursors::load(&tx, journal).await?;
+        let windows = windows::load(&tx, journal).await?;
         tx.commit().await?;
         let state = LoadedState {
             term,
@@ -87,6 +94,7 @@ impl StateStore {
             keys_seq: Seq(number(&row, 5)),
             last_dead_letter: number(&row, 6),
             cursors,
+            windows,
         };
         let store = Self {
             client,
@@ -152,6 +160,26 @@ impl StoreTransaction<'_> {
             &start.fence.map(|fence| fence.session),
         ];
         self.tx.execute(SET, &values).await?;
+        Ok(())
+    }
+
+    /// Deletes idempotency keys and windows of batches that were accepted in these times, whose ends are excluded.
+    pub(super) async fn forget(
+        &self,
+        keys: &[[i64; 2]],
+        windows: &[[i64; 2]],
+    ) -> Result<(), StoreError> {
+        const KEYS: &str = "DELETE FROM delfin_idempotency_keys
+             WHERE journal = $1 AND accepted_ms >= $2 AND accepted_ms < $3";
+        const WINDOWS: &str = "DELETE FROM delfin_collected_windows
+             WHERE journal = $1 AND accepted_ms >= $2 AND accepted_ms < $3";
+        for (delete, times) in [(KEYS, keys), (WINDOWS, windows)] {
+            for [from, until] in times {
+                self.tx
+                    .execute(delete, &[&self.journal, from, until])
+                    .await?;
+            }
+        }
         Ok(())
     }
 

@@ -118,6 +118,7 @@ fn append() -> (WriterCommand, Reply<Receipt, AppendError>) {
             items: 10,
         },
         rows: 10,
+        collected_until_ms: None,
         payload: vec![0; 100_000],
     };
     let (caller, reply) = oneshot::channel();
