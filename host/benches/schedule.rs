@@ -30,9 +30,18 @@ struct Keeps(Arc<BatchJournal>);
 impl Destination for Keeps {
     async fn accept(&self, collected: CollectedBatch) -> Result<(), DestinationError> {
         if collected.batch.rows.kind() == Kind::Performance {
-            self.0.accept(collected.batch, None).await?;
+            let CollectedBatch {
+                batch_id,
+                batch,
+                until_ms,
+            } = collected;
+            self.0.accept_collected(batch_id, batch, until_ms).await?;
         }
         Ok(())
+    }
+
+    async fn collected_until(&self, storage_id: &str) -> Result<Option<i64>, DestinationError> {
+        Ok(self.0.collected_until(storage_id).await?)
     }
 }
 

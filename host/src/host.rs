@@ -3,7 +3,7 @@
 //! Start fails for reasons of the host's own: its state folder, its port. An
 //! exporter or a storage that cannot start is shown as failed; the others run.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use delfin_plugin_api::{Failure, Kind};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -30,13 +30,10 @@ use crate::{
     postgres::DatabaseFailure,
     standby::{ActiveMember, Listeners},
     state::{self, StateError},
-    storages::{self, CollectProgress, StorageParts, Storages},
+    storages::{self, StorageParts, Storages},
     syslog::{SyslogParts, SyslogReceiver, SyslogStartError},
     traps::{SourceValidator, TrapParts, TrapReceiver, TrapStartError},
 };
-
-/// How often the progress of collection is written.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -210,8 +207,6 @@ impl Host {
     /// Runs until `stop` resolves. Then drains: delivers what can be delivered at
     /// once, until `abort` resolves or the drain timeout is over.
     pub async fn run(self, stop: impl Future<Output = ()>, abort: impl Future<Output = ()>) {
-        let progress = Arc::clone(self.storages.progress());
-        let writing = tokio::spawn(write_progress(Arc::clone(&progress)));
         let (closed, close) = tokio::sync::oneshot::channel::<()>();
         let metrics = start_metrics(
             &self.config,
@@ -254,12 +249,10 @@ impl Host {
         if timeout(ABORT_TIMEOUT, served).await.is_err() {
             log::debug!("API client kept its connection open past the shutdown timeout");
         }
-        writing.abort();
         for task in metrics {
             task.abort();
         }
         tokio::task::block_in_place(|| {
-            progress.write();
             self.backends.performance.close();
             self.backends.alerts.close();
             // With them goes the lock of the state folder.
@@ -380,8 +373,7 @@ fn start_storages(
     alerts: &ActiveAlerts,
 ) -> Result<Arc<Storages>, StartError> {
     tokio::task::block_in_place(|| {
-        let journals = journals.clone();
-        let destination = |progress| CollectionDestination { journals, progress };
+        let destination = CollectionDestination(journals.clone());
         let parts = StorageParts {
             declared: &config.storages,
             place,
@@ -393,31 +385,23 @@ fn start_storages(
     })
 }
 
-async fn write_progress(progress: Arc<CollectProgress>) {
-    loop {
-        tokio::time::sleep(PROGRESS_INTERVAL).await;
-        let progress = Arc::clone(&progress);
-        // A failed write logs its reason, and the next one may succeed.
-        drop(tokio::task::spawn_blocking(move || progress.write()).await);
-    }
-}
-
-/// Accepts collected batches, and then notes how far their storage is collected.
-struct CollectionDestination {
-    journals: BatchJournals,
-    progress: Arc<CollectProgress>,
-}
+/// Accepts batches into the journals. The performance journal knows until when each storage is collected.
+struct CollectionDestination(BatchJournals);
 
 impl Destination for CollectionDestination {
     async fn accept(&self, collected: CollectedBatch) -> Result<(), DestinationError> {
-        let CollectedBatch { batch, until_ms } = collected;
-        let storage_id = batch.storage_id.clone();
-        let journal = self.journals.of(batch.rows.kind());
-        journal.accept(batch, None).await?;
-        if let (Some(storage_id), Some(until_ms)) = (storage_id, until_ms) {
-            self.progress.set(&storage_id, until_ms);
-        }
+        let CollectedBatch {
+            batch_id,
+            batch,
+            until_ms,
+        } = collected;
+        let journal = self.0.of(batch.rows.kind());
+        journal.accept_collected(batch_id, batch, until_ms).await?;
         Ok(())
+    }
+
+    async fn collected_until(&self, storage_id: &str) -> Result<Option<i64>, DestinationError> {
+        Ok(self.0.performance.collected_until(storage_id).await?)
     }
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{blocking, error::ApiError, extract::Json, responses::RegisteredStoragesUnknown};
 use crate::{
+    batch_journal::BatchJournals,
     clock::now_ms,
     collect::{CollectState, CollectStats},
     exporters::Reloader,
@@ -40,7 +41,7 @@ struct StorageCollectionView {
     /// When the last call succeeded, in milliseconds since the Unix epoch; null if none did.
     last_success_ms: Option<i64>,
     /// Seconds since the end of the last collected window of performance; null if none was
-    /// collected, or if the driver measures the present only.
+    /// collected, if the driver measures the present only, or if the journal cannot be read.
     window_age_seconds: Option<f64>,
     /// Duration of the last call in seconds; null if none has returned.
     last_duration_seconds: Option<f64>,
@@ -78,15 +79,18 @@ struct StorageCollectionView {
 pub(super) async fn show_collection(
     State(storages): State<Arc<Storages>>,
     State(reloader): State<Reloader>,
+    State(journals): State<BatchJournals>,
 ) -> Result<Json<CollectionResponse>, ApiError> {
     let listed = blocking(move || {
-        let (stats, until_ms) = (storages.monitor().stats(), storages.progress().known());
+        let stats = storages.monitor().stats();
+        let journal = journals.performance.backend();
         let processes = reloader.drivers().processes();
         let processes = processes.views(|id| stats.contains_key(id));
         let view = |storage: StorageView| {
             let id = storage.id.to_string();
             let stats = stats.get(&id).cloned().unwrap_or_default();
-            let until_ms = until_ms.get(&id).copied();
+            // The state of the journal is shown elsewhere.
+            let until_ms = journal.collected_until(&id).unwrap_or_default();
             let declared = storages.is_declared(&id);
             let mut view = StorageCollectionView::new(storage, declared, stats, until_ms);
             if let Some(process) = processes.get(&id) {

@@ -3,7 +3,7 @@
 //! An implementation calls [`inventory_conformance`] with a [`NewInventory`], and has a test for each of
 //! these properties. What is special to it, such as damaged files, it tests itself.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use uuid::Uuid;
@@ -156,24 +156,6 @@ pub(super) fn a_change_of_an_unknown_storage_says_so_and_adds_nothing(new: NewIn
     assert_eq!(inventory.storages().unwrap(), []);
 }
 
-pub(super) fn progress_is_stored_and_removed_with_its_storage(new: NewInventory) {
-    let open = new();
-    let inventory = open();
-    let storage = registration();
-    inventory.add(&storage).unwrap();
-    let declared = BTreeMap::from([("declared".to_owned(), 3)]);
-    let mut progress = BTreeMap::from([(storage.id.to_string(), 9), ("declared".to_owned(), 2)]);
-    inventory.set_progress(&progress).unwrap();
-    // What is not named keeps its progress.
-    inventory.set_progress(&declared).unwrap();
-    progress.extend(declared.clone());
-    drop(inventory);
-    let inventory = open();
-    assert_eq!(inventory.progress().unwrap(), progress);
-    inventory.remove(storage.id).unwrap();
-    assert_eq!(inventory.progress().unwrap(), declared);
-}
-
 pub(super) fn an_alert_source_is_replaced_and_goes_with_its_storage(new: NewInventory) {
     let open = new();
     let inventory = open();
@@ -227,7 +209,7 @@ macro_rules! inventory_conformance {
     ($new:expr, $is_available:expr) => {
         $crate::inventory::conformance::inventory_conformance! {
             @ $new, $is_available;
-            registrations_survive_a_restart_until_they_are_removed, storages_are_listed_from_the_first_to_the_last_that_was_registered, each_part_of_a_registration_changes_by_itself_and_survives_a_restart, a_change_of_an_unknown_storage_says_so_and_adds_nothing, progress_is_stored_and_removed_with_its_storage, an_alert_source_is_replaced_and_goes_with_its_storage, another_key_opens_everything_that_the_earlier_one_opened
+            registrations_survive_a_restart_until_they_are_removed, storages_are_listed_from_the_first_to_the_last_that_was_registered, each_part_of_a_registration_changes_by_itself_and_survives_a_restart, a_change_of_an_unknown_storage_says_so_and_adds_nothing, an_alert_source_is_replaced_and_goes_with_its_storage, another_key_opens_everything_that_the_earlier_one_opened
         }
     };
     (@ $new:expr, $is_available:expr; $($property:ident),*) => {

@@ -1,5 +1,5 @@
 //! The inventory: registered storages, their access data and schedules, and the alert
-//! sources and the collection progress of all storages.
+//! sources of all storages.
 //!
 //! Access data and the credentials of alert sources are sealed before they are written. The key is a
 //! file in the state folder, or one that the operator names.
@@ -125,10 +125,9 @@ pub trait Inventory: Send + Sync {
     /// Removes a storage, its access data and its alert source. Returns whether the storage existed.
     fn remove(&self, id: Uuid) -> Result<bool, InventoryError>;
 
-    /// End of the last collected window by storage id, in milliseconds since the Unix epoch.
-    fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError>;
-
-    fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError>;
+    /// Until when each storage was collected by hosts whose journal did not note it, in milliseconds since
+    /// the Unix epoch. It does not change any more.
+    fn earlier_progress(&self) -> Result<BTreeMap<String, i64>, InventoryError>;
 
     /// Seals all secrets with another key: the one in the file, or a new one in the state folder.
     /// Returns their number.

@@ -277,31 +277,16 @@ impl Inventory for PostgresInventory {
 
     fn remove(&self, id: Uuid) -> Result<bool, InventoryError> {
         const REMOVE: &str = "DELETE FROM delfin_storages WHERE lease = $1 AND id = $2";
-        const REMOVE_PROGRESS: &str =
-            "DELETE FROM delfin_progress WHERE lease = $1 AND storage_id = $2";
         let removed = self.database.change(async move |tx, lease| {
             let id = id.to_string();
             tx.execute(REMOVE_SOURCE, &[&lease, &id]).await?;
-            tx.execute(REMOVE_PROGRESS, &[&lease, &id]).await?;
             Ok(tx.execute(REMOVE, &[&lease, &id]).await?)
         });
         Ok(removed? > 0)
     }
 
-    fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
-        const LIST: &str = "SELECT storage_id, until_ms FROM delfin_progress WHERE lease = $1";
-        let rows = self.rows(LIST, |row| Ok((row.get(0), row.get(1))))?;
-        Ok(rows.into_iter().collect())
-    }
-
-    fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError> {
-        const SET: &str =
-            "INSERT INTO delfin_progress SELECT $1, * FROM unnest($2::text[], $3::bigint[])
-             ON CONFLICT (lease, storage_id) DO UPDATE SET until_ms = excluded.until_ms";
-        let (ids, ends): (Vec<String>, Vec<i64>) =
-            until_ms.iter().map(|(id, end)| (text(id), *end)).unzip();
-        let values: Vec<SqlValue> = vec![Box::new(ids), Box::new(ends)];
-        Ok(self.database.execute(SET, values).map(drop)?)
+    fn earlier_progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
+        Ok(BTreeMap::new())
     }
 
     fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError> {

@@ -162,13 +162,6 @@ CREATE TABLE IF NOT EXISTS delfin_alert_sources (
     snmp bytea NOT NULL,
     PRIMARY KEY (lease, storage_id)
 );
-CREATE TABLE IF NOT EXISTS delfin_progress (
-    lease text NOT NULL,
-    storage_id text NOT NULL,
-    -- The end of the last collected window.
-    until_ms bigint NOT NULL,
-    PRIMARY KEY (lease, storage_id)
-);
 -- The last list of each kind of resources. The resources are JSON.
 CREATE TABLE IF NOT EXISTS delfin_resource_lists (
     lease text NOT NULL,

@@ -16,7 +16,6 @@ mod identity;
 mod import;
 mod labels;
 mod parts;
-mod progress;
 mod removed;
 mod reopen;
 mod resource_series;
@@ -41,7 +40,6 @@ pub use error::StorageError;
 pub use identity::{RegisteredTwin, StorageIdentity};
 pub use import::ImportState;
 pub use parts::StorageParts;
-pub use progress::CollectProgress;
 pub use removed::end_alerts_of_removed;
 pub use resource_series::send_resource_series;
 pub use resources::sync_on_schedule;
@@ -97,7 +95,6 @@ pub struct Storages {
     registering: tokio::sync::Mutex<()>,
     place: InventoryPlace,
     inventory: SharedInventory,
-    progress: Arc<CollectProgress>,
     resources: Arc<ResourceStore>,
     registry: DriverRegistry,
     scheduler: Scheduler,
@@ -112,15 +109,14 @@ pub struct Storages {
 
 impl Storages {
     /// Starts to collect from every storage; without an inventory, from the declared ones. Must
-    /// be called within a tokio runtime. `destination` creates the destination of batches, which
-    /// reports to the progress.
+    /// be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// A declared storage has no driver.
     pub fn start<D: Destination>(
         parts: StorageParts<'_>,
-        destination: impl FnOnce(Arc<CollectProgress>) -> D,
+        destination: D,
     ) -> Result<Self, UnknownDriver> {
         let (declared, registry) = (parts.declared, parts.registry);
         let Stored {
@@ -131,14 +127,13 @@ impl Storages {
         } = Stored::read(parts.place.open())
             .unwrap_or_else(|error| Stored::unknown(report(&error)));
         let inventory = SharedInventory::new(inventory);
-        let progress = Arc::new(CollectProgress::new(inventory.clone(), until_ms.clone()));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
         let resources = Arc::new(parts.place.resources());
         let storages = declared.iter().map(|one| {
             let config = declared_config(one, &registry, until_ms(one.id));
             with_names(config, &resources)
         });
-        let destination = Arc::new(destination(Arc::clone(&progress)));
+        let destination = Arc::new(destination);
         let accept_series = resource_series::accept_by(&destination);
         let scheduler = Scheduler::start(
             storages.collect(),
@@ -166,7 +161,6 @@ impl Storages {
             resources,
             place: parts.place,
             inventory,
-            progress,
             registry,
             scheduler,
             syncing: sync::Syncing::default(),
@@ -254,7 +248,6 @@ impl Storages {
     fn stop_collecting(&self, id: Uuid) {
         let id = id.to_string();
         self.scheduler.remove(&id);
-        self.progress.remove(&id);
         self.forget_resources(&id);
     }
 
@@ -448,11 +441,6 @@ impl Storages {
     #[must_use]
     pub fn is_declared(&self, id: &str) -> bool {
         self.declared(id).is_some()
-    }
-
-    #[must_use]
-    pub fn progress(&self) -> &Arc<CollectProgress> {
-        &self.progress
     }
 
     /// Stops collection.

@@ -47,7 +47,6 @@ impl Storages {
         for id in registered.keys().filter(|id| !stored.contains_key(id)) {
             self.stop_collecting(*id);
         }
-        self.progress.add_stored(&until_ms);
         for (id, storage) in &stored {
             if registered.get(id) != Some(storage) {
                 let until_ms = until_ms.get(&id.to_string()).copied();

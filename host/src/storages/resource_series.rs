@@ -146,15 +146,12 @@ impl Storages {
                 return false;
             }
         };
-        let collected = CollectedBatch {
-            batch: NewBatch {
-                rows: batch.into(),
-                origin: Origin::Collection,
-                storage_id: Some(storage_id.clone()),
-                complete: false,
-            },
-            until_ms: None,
-        };
+        let collected = CollectedBatch::new(NewBatch {
+            rows: batch.into(),
+            origin: Origin::Collection,
+            storage_id: Some(storage_id.clone()),
+            complete: false,
+        });
         let accepted = (self.accept_series)(collected).await;
         if let Err(error) = &accepted {
             // The measurements of the storage are refused as well, and that is a warning.

@@ -40,7 +40,7 @@ pub(super) struct Stored {
     pub(super) inventory: Opened,
     pub(super) registered: Vec<Registration>,
     pub(super) alert_sources: AlertSources,
-    /// End of the last collected window by storage id.
+    /// As [`Inventory::earlier_progress`].
     pub(super) until_ms: BTreeMap<String, i64>,
 }
 
@@ -53,7 +53,7 @@ impl Stored {
         Ok(Self {
             alert_sources: Arc::new(sources.map(|one| (one.storage_id, one)).collect()),
             registered: inventory.storages()?,
-            until_ms: inventory.progress()?,
+            until_ms: inventory.earlier_progress()?,
             inventory: Ok(inventory),
         })
     }

@@ -16,8 +16,8 @@ pub struct CollectConfig {
     pub vendor: String,
     pub model: String,
     pub schedule: CollectSchedule,
-    /// The end of the last window that was collected before the host started, in
-    /// milliseconds since the Unix epoch.
+    /// The end of the last window that was collected before the host started, in milliseconds
+    /// since the Unix epoch, for a destination that does not have it.
     pub collected_until_ms: Option<i64>,
     pub options: DriverOptions,
     /// The names of its resources, read when the driver is opened.

@@ -40,6 +40,8 @@ pub(super) struct StorageTask<D> {
     limiter: Arc<CallLimiter>,
     stats: SharedStats,
     windows: WindowPlanner,
+    /// Whether the first window follows the last one of the time before the host started.
+    has_resumed: bool,
     /// Points that the destination has not accepted yet. Until it does, the task
     /// measures nothing else.
     unsent: Option<Box<CollectedBatch>>,
@@ -79,6 +81,15 @@ struct IntervalTimers {
     alerts: Option<IntervalTimer>,
 }
 
+/// Why a storage was not collected from.
+#[derive(Debug, thiserror::Error)]
+enum CollectError {
+    #[error(transparent)]
+    Call(#[from] DriverCallError),
+    #[error("cannot tell until when it was collected: {0}")]
+    Destination(DestinationError),
+}
+
 /// What follows a driver call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FollowUp {
@@ -105,6 +116,7 @@ impl<D: Destination> StorageTask<D> {
             clock,
             limiter,
             stats,
+            has_resumed: false,
             unsent: None,
             last_alerts_empty: false,
             is_rejected: false,
@@ -132,10 +144,7 @@ impl<D: Destination> StorageTask<D> {
 
     /// Forwards that all alerts have ended. The last batch of the task: no alert can follow.
     async fn end_alerts(&mut self) {
-        let collected = CollectedBatch {
-            batch: NewBatch::all_alerts_ended(&self.config.id),
-            until_ms: None,
-        };
+        let collected = CollectedBatch::new(NewBatch::all_alerts_ended(&self.config.id));
         if let Err(error) = self.destination.accept(collected).await {
             let storage = self.config.id.as_str();
             log::error!(storage, error:%; "cannot end the alerts of a removed storage (they end at the next start, or with `alerts clear`)");
@@ -370,7 +379,7 @@ impl<D: Destination> StorageTask<D> {
         };
     }
 
-    async fn collect(&mut self, kind: Kind) -> Result<CollectedBatch, DriverCallError> {
+    async fn collect(&mut self, kind: Kind) -> Result<CollectedBatch, CollectError> {
         match kind {
             Kind::Performance => self.collect_points().await,
             Kind::Alert => {
@@ -381,44 +390,55 @@ impl<D: Destination> StorageTask<D> {
     }
 
     fn collected_alerts(&self, alerts: AlertBatch, complete: bool) -> CollectedBatch {
-        CollectedBatch {
-            batch: NewBatch {
-                rows: alerts.into(),
-                origin: Origin::Sync,
-                storage_id: Some(self.config.id.clone()),
-                complete,
-            },
-            until_ms: None,
-        }
+        CollectedBatch::new(NewBatch {
+            rows: alerts.into(),
+            origin: Origin::Sync,
+            storage_id: Some(self.config.id.clone()),
+            complete,
+        })
     }
 
-    async fn collect_points(&mut self) -> Result<CollectedBatch, DriverCallError> {
+    async fn collect_points(&mut self) -> Result<CollectedBatch, CollectError> {
         // The window is planned before the driver is opened: if opening fails, the next
         // window starts where this one does.
         let mut planned = self.windows.plan((self.clock)(), Instant::now());
         let is_historic = self.session.capabilities().await?.is_historic;
-        let backfill = is_historic && self.config.schedule.backfill;
         // Only the first window after the start can begin before the start of the host.
         // Only now is it known whether the storage is historic, so plan again.
-        if let Some(until_ms) = self.config.collected_until_ms.take()
-            && backfill
-        {
+        if is_historic && !self.has_resumed {
             let now_ms = planned.window.end_ms;
-            self.windows.resume(until_ms, now_ms, Instant::now());
+            self.resume_windows(now_ms).await?;
             planned = self.windows.plan(now_ms, Instant::now());
         }
+        self.has_resumed = true;
         let points = self.session.collect(planned.window).await?;
         self.windows.complete(&planned);
         self.report_cut(&planned, is_historic);
+        let collected = CollectedBatch::new(NewBatch {
+            rows: points.into(),
+            origin: Origin::Collection,
+            storage_id: Some(self.config.id.clone()),
+            complete: false,
+        });
         Ok(CollectedBatch {
-            batch: NewBatch {
-                rows: points.into(),
-                origin: Origin::Collection,
-                storage_id: Some(self.config.id.clone()),
-                complete: false,
-            },
-            until_ms: backfill.then_some(planned.window.end_ms),
+            until_ms: is_historic.then_some(planned.window.end_ms),
+            ..collected
         })
+    }
+
+    /// Continues after the last window that the destination has of the storage.
+    async fn resume_windows(&mut self, now_ms: i64) -> Result<(), CollectError> {
+        let accepted = self.destination.collected_until(&self.config.id).await;
+        let accepted = accepted.map_err(CollectError::Destination)?;
+        if let Some(until_ms) = accepted.or(self.config.collected_until_ms) {
+            let now = Instant::now();
+            if self.config.schedule.backfill {
+                self.windows.resume_with_backfill(until_ms, now_ms, now);
+            } else {
+                self.windows.resume(until_ms, now_ms, now);
+            }
+        }
+        Ok(())
     }
 
     /// Forwards points; keeps those that the destination rejects.
@@ -472,7 +492,7 @@ impl<D: Destination> StorageTask<D> {
         log::debug!(storage, kind = kind.as_str(), items, took:?; "storage answered");
     }
 
-    fn on_failure(&mut self, kind: Kind, error: &DriverCallError) -> FollowUp {
+    fn on_failure(&mut self, kind: Kind, error: &CollectError) -> FollowUp {
         let storage = self.config.id.as_str();
         let (call, text) = (kind.as_str(), error.to_string());
         let follow_up = FollowUp::of(error);
@@ -526,7 +546,11 @@ impl<D: Destination> StorageTask<D> {
 }
 
 impl FollowUp {
-    fn of(error: &DriverCallError) -> Self {
+    fn of(error: &CollectError) -> Self {
+        let error = match error {
+            CollectError::Destination(_) => return Self::Repeat,
+            CollectError::Call(error) => error,
+        };
         match error {
             // A reload may bring the driver.
             DriverCallError::Panicked | DriverCallError::Unknown(_) => Self::Repeat,

@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
         mpsc as blocking,
     },
     time::Duration,
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::batch::{AnyBatch, NewBatch};
+use crate::batch::AnyBatch;
 use crate::collect::{
     AlertBuilder, Capabilities, CollectLimits, CollectedBatch, DestinationError, Driver,
     DriverError, DriverOptions, Resource, ResourceNameSource, ResourceType, SeriesBuilder,
@@ -37,7 +37,11 @@ struct ScriptedDriver {
 struct ScriptedDestination {
     accepted: mpsc::UnboundedSender<CollectedBatch>,
     refusals: AtomicUsize,
+    /// Whether it accepts what it refuses, as if its answer were lost.
+    keeps_refused: AtomicBool,
     permits: Semaphore,
+    /// What it answers until when a storage is collected, the last one first.
+    collected: Mutex<Vec<Result<Option<i64>, DestinationError>>>,
 }
 
 /// The storages, drivers and clock of one test.
@@ -103,9 +107,16 @@ impl Destination for ScriptedDestination {
         let left = self.refusals.load(Ordering::SeqCst);
         if left > 0 {
             self.refusals.store(left - 1, Ordering::SeqCst);
+            if self.keeps_refused.load(Ordering::SeqCst) {
+                self.accepted.send(collected)?;
+            }
             return Err("the journal is full".into());
         }
         Ok(self.accepted.send(collected)?)
+    }
+
+    async fn collected_until(&self, _: &str) -> Result<Option<i64>, DestinationError> {
+        self.collected.lock().unwrap().pop().unwrap_or(Ok(None))
     }
 }
 
@@ -118,7 +129,9 @@ impl Fixture {
             destination: Arc::new(ScriptedDestination {
                 accepted: sender,
                 refusals: AtomicUsize::new(0),
+                keeps_refused: AtomicBool::new(false),
                 permits: Semaphore::new(1),
+                collected: Mutex::default(),
             }),
             accepted,
             set_ms: Arc::default(),
@@ -179,24 +192,22 @@ impl Fixture {
         .unwrap()
     }
 
-    /// Storage and window of the next points that the destination accepts.
-    async fn window(&mut self) -> (String, i64, i64) {
+    /// The next points that the destination accepts.
+    async fn points(&mut self) -> CollectedBatch {
         loop {
             let collected = self.accepted.recv().await.unwrap();
-            let NewBatch {
-                rows: AnyBatch::Performance(batch),
-                origin,
-                storage_id: Some(storage_id),
-                ..
-            } = collected.batch
-            else {
-                continue;
-            };
-            assert_eq!(origin, Origin::Collection);
-            let series = batch.series().next().unwrap();
-            let (start_ms, end_ms) = series.points().next().unwrap();
-            return (storage_id, start_ms, end_ms as i64);
+            if collected.batch.rows.kind() == Kind::Performance {
+                assert_eq!(collected.batch.origin, Origin::Collection);
+                return collected;
+            }
         }
+    }
+
+    /// Storage and window of the next points that the destination accepts.
+    async fn window(&mut self) -> (String, i64, i64) {
+        let collected = self.points().await;
+        let (start_ms, end_ms) = window_of(&collected);
+        (collected.batch.storage_id.unwrap(), start_ms, end_ms)
     }
 
     async fn windows(&mut self, count: usize) -> Vec<(i64, i64)> {
@@ -207,6 +218,15 @@ impl Fixture {
         }
         windows
     }
+}
+
+/// The window of points.
+fn window_of(collected: &CollectedBatch) -> (i64, i64) {
+    let AnyBatch::Performance(batch) = &collected.batch.rows else {
+        panic!("these are alerts")
+    };
+    let (start_ms, end_ms) = batch.series().next().unwrap().points().next().unwrap();
+    (start_ms, end_ms as i64)
 }
 
 fn unavailable() -> DriverError {
@@ -570,23 +590,58 @@ async fn without_an_interval_nothing_is_measured_and_that_time_is_in_no_window()
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_before_the_start_is_collected_only_with_backfill() {
-    for (backfill, expected) in [(true, (700_000, 1_000_000)), (false, (990_000, 1_000_000))] {
+async fn time_before_the_start_is_collected_only_with_backfill_and_never_twice() {
+    for (accepted, earlier, backfill, expected) in [
+        (Some(700_000), None, true, (700_000, 1_000_000)),
+        (None, Some(700_000), true, (700_000, 1_000_000)),
+        (Some(998_000), Some(700_000), true, (998_000, 1_000_000)),
+        (Some(700_000), None, false, (990_000, 1_000_000)),
+        (Some(998_000), None, false, (998_000, 1_000_000)),
+        (None, None, true, (990_000, 1_000_000)),
+    ] {
         let mut fixture = Fixture::new();
         fixture.measured("s", |_| Ok(()));
-        fixture.storages[0].collected_until_ms = Some(700_000);
+        fixture
+            .destination
+            .collected
+            .lock()
+            .unwrap()
+            .push(Ok(accepted));
+        fixture.storages[0].collected_until_ms = earlier;
         fixture.storages[0].schedule.backfill = backfill;
         let _scheduler = fixture.start();
-        let until_ms = loop {
-            let collected = fixture.accepted.recv().await.unwrap();
-            if let AnyBatch::Performance(batch) = collected.batch.rows {
-                let point = batch.series().next().unwrap().points().next().unwrap();
-                assert_eq!((point.0, point.1 as i64), expected);
-                break collected.until_ms;
-            }
-        };
-        assert_eq!(until_ms, backfill.then_some(1_000_000));
+        let collected = fixture.points().await;
+        assert_eq!(window_of(&collected), expected);
+        assert_eq!(collected.until_ms, Some(1_000_000));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_cannot_tell_until_when_a_storage_is_collected_is_asked_again() {
+    let mut fixture = Fixture::new();
+    fixture.measured("s", |_| Ok(()));
+    let answers = vec![Ok(Some(700_000)), Err("the journal cannot be read".into())];
+    *fixture.destination.collected.lock().unwrap() = answers;
+    let scheduler = fixture.start();
+    assert_eq!(fixture.windows(1).await, [(700_000, 1_010_000)]);
+    assert_eq!(scheduler.monitor().stats()["s"].failed, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_that_are_sent_again_have_the_same_id() {
+    let mut fixture = Fixture::new();
+    fixture.measured("s", |_| Ok(()));
+    let destination = Arc::clone(&fixture.destination);
+    destination.keeps_refused.store(true, Ordering::SeqCst);
+    destination.refusals.store(1, Ordering::SeqCst);
+    let _scheduler = fixture.start();
+    let [first, again, next] = [
+        fixture.points().await,
+        fixture.points().await,
+        fixture.points().await,
+    ];
+    assert_eq!(first.batch_id, again.batch_id);
+    assert_ne!(again.batch_id, next.batch_id);
 }
 
 #[tokio::test(start_paused = true)]

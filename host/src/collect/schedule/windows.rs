@@ -15,7 +15,8 @@ use crate::{clock::millis, collect::driver::TimeWindow};
 /// Maximum length of a window, unless two intervals are longer.
 const MAX_WINDOW: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Maximum length of the window that covers the time before the host started.
+/// Maximum length of the window that covers the time before the host started, unless the interval is
+/// longer.
 const MAX_BACKFILL: Duration = Duration::from_secs(30 * 60);
 
 /// Due times: the first at the start, then one per interval.
@@ -30,6 +31,8 @@ pub(super) struct WindowPlanner {
     /// Start of the next window: by the wall clock, and the instant at which the clock
     /// showed that time.
     next_start: Option<(i64, Instant)>,
+    /// Whether the storage was not measured since.
+    is_paused: bool,
 }
 
 /// The window of a call that has not succeeded yet.
@@ -74,25 +77,41 @@ impl WindowPlanner {
         Self {
             interval,
             next_start: None,
+            is_paused: false,
         }
     }
 
     /// Plans windows for another interval from now on. `None`: the storage is not
-    /// measured, and the time until the next interval is set is in no window.
+    /// measured, and the time until the next interval is set is in no window, except for the
+    /// length of one interval.
     pub(super) fn set_interval(&mut self, interval: Option<Duration>) {
         match interval {
             Some(interval) => self.interval = interval,
-            None => self.next_start = None,
+            None => self.is_paused = true,
         }
     }
 
-    /// Starts the next window where the last one before the start of the host ended,
-    /// at most [`MAX_BACKFILL`] ago.
+    /// Starts the next window where the last one before the start of the host ended, at most
+    /// [`MAX_BACKFILL`] or one interval ago.
+    pub(super) fn resume_with_backfill(&mut self, until_ms: i64, now_ms: i64, now: Instant) {
+        let earliest_ms = self.start_ms(now_ms).min(now_ms - millis(MAX_BACKFILL));
+        self.start_at(until_ms.max(earliest_ms), now_ms, now);
+    }
+
+    /// The same without the time in which the host did not run.
     pub(super) fn resume(&mut self, until_ms: i64, now_ms: i64, now: Instant) {
-        let earliest_ms = now_ms - millis(MAX_BACKFILL);
-        // If the clock was set back meanwhile, `until_ms` is in the future.
-        let start_ms = until_ms.clamp(earliest_ms, now_ms - 1);
-        self.next_start = Some((start_ms, now));
+        self.start_at(until_ms.max(self.start_ms(now_ms)), now_ms, now);
+    }
+
+    /// Where the next window starts.
+    fn start_ms(&self, now_ms: i64) -> i64 {
+        let first_ms = now_ms - millis(self.interval);
+        self.next_start.map_or(first_ms, |(start_ms, _)| start_ms)
+    }
+
+    fn start_at(&mut self, start_ms: i64, now_ms: i64, now: Instant) {
+        // If the clock was set back meanwhile, the start is in the future.
+        self.next_start = Some((start_ms.min(now_ms - 1), now));
     }
 
     /// Plans the window that ends now. The first window is one interval long.
@@ -100,6 +119,11 @@ impl WindowPlanner {
     /// The planner moves on only when the window is [`complete`](Self::complete). Until
     /// then each plan starts at the same time and ends later.
     pub(super) fn plan(&mut self, now_ms: i64, now: Instant) -> PlannedWindow {
+        if std::mem::take(&mut self.is_paused)
+            && let Some((until_ms, _)) = self.next_start.take()
+        {
+            self.resume(until_ms, now_ms, now);
+        }
         let first = (now_ms - millis(self.interval), now);
         let &mut (mut start_ms, started) = self.next_start.get_or_insert(first);
         if start_ms >= now_ms {
@@ -187,16 +211,59 @@ mod tests {
     }
 
     #[test]
-    fn after_a_restart_at_most_half_an_hour_is_backfilled() {
+    fn after_a_restart_at_most_half_an_hour_or_one_interval_is_backfilled() {
+        let now = Instant::now();
+        let check = |interval, until_ms, expected| {
+            let mut windows = WindowPlanner::new(interval);
+            windows.resume_with_backfill(until_ms, 10_000_000, now);
+            assert_eq!(windows.plan(10_000_000, now).window, expected);
+        };
+        check(10 * SECOND, 9_700_000, window(9_700_000, 10_000_000));
+        check(10 * SECOND, 1, window(8_200_000, 10_000_000));
+        check(10 * SECOND, 99_000_000, window(9_999_999, 10_000_000));
+        check(3600 * SECOND, 7_000_000, window(7_000_000, 10_000_000));
+    }
+
+    #[test]
+    fn without_backfill_the_first_window_has_one_interval_and_nothing_twice() {
         let now = Instant::now();
         let check = |until_ms, expected| {
             let mut windows = WindowPlanner::new(10 * SECOND);
-            windows.resume(until_ms, 10_000_000, now);
-            assert_eq!(windows.plan(10_000_000, now).window, expected);
+            windows.resume(until_ms, 100_000, now);
+            assert_eq!(windows.plan(100_000, now).window, expected);
         };
-        check(9_700_000, window(9_700_000, 10_000_000));
-        check(1, window(8_200_000, 10_000_000));
-        check(99_000_000, window(9_999_999, 10_000_000));
+        check(50_000, window(90_000, 100_000));
+        check(97_000, window(97_000, 100_000));
+    }
+
+    #[test]
+    fn what_failed_since_the_start_is_in_the_first_window() {
+        let now = Instant::now();
+        for resume in [WindowPlanner::resume, WindowPlanner::resume_with_backfill] {
+            let mut windows = WindowPlanner::new(10 * SECOND);
+            windows.plan(4_000_000, now);
+            resume(&mut windows, 1, 10_000_000, now);
+            assert_eq!(
+                windows.plan(10_000_000, now).window,
+                window(3_990_000, 10_000_000)
+            );
+        }
+    }
+
+    #[test]
+    fn after_a_pause_the_first_window_has_one_interval_and_nothing_twice() {
+        for (end_ms, expected) in [
+            (103_000, window(100_000, 103_000)),
+            (150_000, window(140_000, 150_000)),
+        ] {
+            let start = Instant::now();
+            let mut windows = WindowPlanner::new(10 * SECOND);
+            let first = windows.plan(100_000, start);
+            windows.complete(&first);
+            windows.set_interval(None);
+            windows.set_interval(Some(10 * SECOND));
+            assert_eq!(windows.plan(end_ms, start).window, expected);
+        }
     }
 
     #[test]

@@ -239,20 +239,8 @@ impl Inventory for SqliteInventory {
         Ok(removed > 0)
     }
 
-    fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
+    fn earlier_progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
         Ok(read_progress(&self.lock().connection)?)
-    }
-
-    fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError> {
-        let mut store = self.lock();
-        let transaction = store.connection.transaction()?;
-        for (id, until_ms) in until_ms {
-            transaction.execute(
-                "INSERT OR REPLACE INTO progress VALUES (?1, ?2)",
-                params![id, until_ms],
-            )?;
-        }
-        Ok(transaction.commit()?)
     }
 
     fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError> {

@@ -211,3 +211,22 @@ fn an_inventory_of_version_1_gets_alert_sources_and_labels() {
     drop(inventory);
     assert_eq!(open(&folder).unwrap().alert_sources().unwrap(), [source]);
 }
+
+#[test]
+fn what_a_host_noted_before_its_journal_did_is_read_and_goes_with_its_storage() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = registration();
+    let inventory = open(&folder).unwrap();
+    inventory.add(&storage).unwrap();
+    let file = Connection::open(folder.path().join("inventory.db")).unwrap();
+    let note = "INSERT INTO progress VALUES (?1, 7)";
+    for id in [storage.id.to_string(), "declared".to_owned()] {
+        file.execute(note, [id]).unwrap();
+    }
+    let declared = ("declared".to_owned(), 7);
+    let own = (storage.id.to_string(), 7);
+    let noted = inventory.earlier_progress().unwrap();
+    assert_eq!(noted, [own, declared.clone()].into());
+    inventory.remove(storage.id).unwrap();
+    assert_eq!(inventory.earlier_progress().unwrap(), [declared].into());
+}
