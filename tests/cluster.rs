@@ -17,7 +17,7 @@ use std::{
 };
 
 use delfin_tests::{
-    Host, Setup,
+    EVERY_RECORD, Host, Setup, WINDOW_STORAGES, assert_each_window_once, plugin,
     receivers::{KafkaBroker, Postgres, Relay},
     soak, wait_for,
 };
@@ -130,6 +130,20 @@ impl Pair {
         assert!(config.contains(from), "{config}");
         let b = self.b.with_whole_config(&config.replace(from, to));
         Self { b, ..self }
+    }
+
+    /// Lets both hosts collect from [`WINDOW_STORAGES`].
+    fn with_windows(self) -> Self {
+        let with_storages = |setup: Setup| {
+            let config = read_to_string(setup.path("delfin.conf")).unwrap_or_default();
+            let setup = setup.with_library(&plugin("scripted"));
+            setup.with_whole_config(&(config + WINDOW_STORAGES))
+        };
+        Self {
+            a: with_storages(self.a),
+            b: with_storages(self.b),
+            ..self
+        }
     }
 
     /// Has `a` reach the database through a relay.
@@ -873,6 +887,36 @@ fn a_standby_that_cannot_become_active_is_handed_the_lease_once() {
     pair.assert_nothing_is_missing(&b);
 }
 
+#[test]
+fn each_collected_window_is_in_a_journal_on_kafka_once_although_active_hosts_are_killed() {
+    let (Some(broker), Some(pair)) = (KafkaBroker::start(), Pair::new(SHORT)) else {
+        return;
+    };
+    let pair = pair.on_kafka(&broker.servers(), 1);
+    let without_storages = read_to_string(pair.a.path("delfin.conf")).unwrap_or_default();
+    let pair = pair.with_windows();
+    let (mut active, mut standby) = pair.start();
+    for round in 0..soak(4) {
+        let collected = pair.deliveries().len();
+        active.wait_for("windows of this round", || {
+            (pair.deliveries().len() > collected + 10).then_some(())
+        });
+        active.kill();
+        standby.wait_until_ready();
+        let setups = [&pair.a, &pair.b];
+        active = std::mem::replace(&mut standby, setups[round as usize % 2].start());
+    }
+    active.kill();
+    standby.kill();
+    let exporter = "\"PerformanceExporterFile\"";
+    let both = format!("{exporter}, \"EveryRecord\"");
+    let config = without_storages.replacen(exporter, &both, 1) + EVERY_RECORD;
+    let a = pair.a.with_whole_config(&config);
+    let host = a.start();
+    host.wait_until_ready();
+    eprintln!("{} windows", assert_each_window_once(&host, &a));
+}
+
 /// A storage whose driver knows the past, so that no window need be missed.
 fn storage() -> Value {
     json!({
@@ -939,19 +983,23 @@ fn a_pair_without_a_shared_folder_loses_nothing_when_the_active_host_is_killed()
         &["storages", "resources", &id, "--kind", "volumes"],
         "volume_0",
     );
-    // The next host could also make alerts of the journal, and ask the storage. The progress is written now and then; without it,
-    // the next host would begin with the present.
+    // The next host could also make alerts of the journal, and ask the storage.
     for rows in [
         "delfin_active_alerts WHERE identity LIKE '%fan%'".to_owned(),
         format!("delfin_resource_lists WHERE storage_id = '{id}' AND kind = 'volumes'"),
-        format!("delfin_progress WHERE storage_id = '{id}'"),
     ] {
         let count = format!("SELECT count(*) FROM {rows}");
         a.wait_for(&rows, || {
             (pair.database.execute(&count).trim() == "1").then_some(())
         });
     }
-    // Nothing is collected from now on: what the next host knows of the progress, it has read.
+    a.wait_for("a window in the journal", || {
+        let (_, collection) = a.get("/v1/collection");
+        collection["storages"][0]["window_age_seconds"]
+            .is_number()
+            .then_some(())
+    });
+    // Nothing is collected from now on: until when the storage is collected, the next host has from the journal.
     set_polling(false);
     let paused = ask(&pair.a, &["exporters", "pause", "PerformanceExporterFile"]);
     assert!(paused.contains("PerformanceExporterFile"), "{paused}");

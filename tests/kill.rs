@@ -17,7 +17,9 @@ use std::{
     time::Duration,
 };
 
-use delfin_tests::{Host, Setup, process_timeout, soak};
+use delfin_tests::{
+    EVERY_RECORD, Host, Setup, WINDOW_STORAGES, assert_each_window_once, process_timeout, soak,
+};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -146,13 +148,43 @@ fn every_acknowledged_batch_arrives_at_exporters_in_threads_too() {
     prove("thread", "200ms");
 }
 
-fn prove(mode: &str, timeout: &str) {
+/// Prints its seed, with which it can be repeated.
+fn randomness() -> StdRng {
     let seed = std::env::var("DELFIN_TEST_SEED").map_or_else(
         |_| rand::rng().random(),
         |seed| seed.parse().expect("a number"),
     );
     println!("DELFIN_TEST_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    StdRng::seed_from_u64(seed)
+}
+
+#[test]
+fn each_collected_window_is_in_the_journal_once_although_the_host_is_killed_repeatedly() {
+    let mut random = randomness();
+    let config = |exporter: &str, tables: &str| {
+        format!("performance_exporters = [\"{exporter}\"]\n{tables}")
+    };
+    let tables = format!("[exporter.{FILE}.config]\npath = \"@/out.jsonl\"\n{WINDOW_STORAGES}");
+    let setup = Setup::new(&["file", "scripted"], &config(FILE, &tables));
+    for _ in 0..soak(ROUNDS) {
+        let collected = setup.lines("out.jsonl").len();
+        let host = setup.start();
+        host.wait_for("a window of this round", || {
+            (setup.lines("out.jsonl").len() > collected + 2).then_some(())
+        });
+        pause(&mut random, 800);
+        host.kill();
+    }
+    // Without the storages: what is in the journal now was collected before.
+    let setup = setup.with_config(&config("EveryRecord", EVERY_RECORD));
+    let host = setup.start();
+    println!("{} windows", assert_each_window_once(&host, &setup));
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+}
+
+fn prove(mode: &str, timeout: &str) {
+    let mut random = randomness();
     let config = CONFIG.replace("MODE", mode).replace("TIMEOUT", timeout);
     let setup = Setup::new(&["file", "scripted"], &config);
     let clients = Clients::default();

@@ -24,6 +24,7 @@ mod row;
 mod series;
 mod soak;
 mod terminal;
+mod windows;
 
 pub use awkward::{AWKWARD_TEXTS, AWKWARD_VALUES, LONG_TEXT};
 pub use build::{
@@ -43,6 +44,7 @@ pub use row::Row;
 pub use series::one_series;
 pub use soak::soak;
 pub use terminal::TerminalCommand;
+pub use windows::{EVERY_RECORD, WINDOW_STORAGES, assert_each_window_once};
 
 use std::{
     fs,

@@ -38,6 +38,7 @@ impl<const SECONDS: u64> Driver for ScriptedDriver<SECONDS> {
         })
     }
 
+    /// With the mode `windows`, the storage knows the past.
     fn capabilities(&mut self, _: &Context<'_>) -> Result<Capabilities, DriverFailure> {
         let iops = MetricInfo {
             name: "iops".to_owned(),
@@ -45,6 +46,7 @@ impl<const SECONDS: u64> Driver for ScriptedDriver<SECONDS> {
             description: String::new(),
         };
         Ok(Capabilities {
+            is_historic: self.mode() == "windows",
             metrics: [("volume".to_owned(), vec![iops])].into(),
             ..Capabilities::default()
         })
@@ -57,9 +59,7 @@ impl<const SECONDS: u64> Driver for ScriptedDriver<SECONDS> {
     ) -> Result<PerformanceBatch, DriverFailure> {
         let access = self.storage.access("rest");
         let password = access.map(|rest| rest.password).unwrap_or_default();
-        let option = |name: &str| self.storage.options.get(name);
-        let mode = option("mode").and_then(|mode| mode.as_str());
-        match mode.unwrap_or_default() {
+        match self.mode() {
             "panic" => panic!("the password is {password}"),
             "exit" => process::exit(3),
             "hang" => loop {
@@ -88,7 +88,13 @@ impl<const SECONDS: u64> Driver for ScriptedDriver<SECONDS> {
         }
         log::debug!("measures a window");
         self.host.count("measurements", 1);
-        let series = option("series").and_then(|series| series.as_u64());
+        let series = self.storage.options.get("series");
+        let series = series.and_then(|series| series.as_u64());
+        let point = match self.mode() {
+            // A test compares the windows.
+            "windows" => (window.start_ms, window.end_ms as f64),
+            _ => (window.end_ms - 1, 1.5),
+        };
         let mut batch = PerformanceBatchBuilder::new();
         for number in 0..series.unwrap_or(1) {
             let id = format!("v{number}");
@@ -97,9 +103,16 @@ impl<const SECONDS: u64> Driver for ScriptedDriver<SECONDS> {
                 ("resource_id", &id),
                 ("unit", "IOPS"),
             ];
-            let added = batch.series("iops", labels, [(window.end_ms - 1, 1.5)]);
+            let added = batch.series("iops", labels, [point]);
             added.map_err(Failure::rejected)?;
         }
         Ok(batch.build())
+    }
+}
+
+impl<const SECONDS: u64> ScriptedDriver<SECONDS> {
+    fn mode(&self) -> &str {
+        let mode = self.storage.options.get("mode");
+        mode.and_then(|mode| mode.as_str()).unwrap_or_default()
     }
 }
