@@ -113,15 +113,15 @@ pub(super) async fn list_members(
     ),
 )]
 pub(super) async fn hand_over(
-    State(ClusterPart(member)): State<ClusterPart>,
+    State(cluster): State<Option<ClusterPart>>,
     State(phase): State<HostPhase>,
     Json(HandoverRequest { to }): Json<HandoverRequest>,
 ) -> Result<Json<HandoverResponse>, ApiError> {
     phase.require_running()?;
     let refused = |reason: String| ApiError::HandoverRefused { reason };
-    let member = member
+    let cluster = cluster
         .ok_or_else(|| refused("this host belongs to no cluster (set `cluster`)".to_owned()))?;
-    let to = member.hand_over(to.as_deref());
+    let to = cluster.member.hand_over(to.as_deref());
     let to = to.map_err(|error| refused(error.to_string()))?;
     Ok(Json(HandoverResponse { to }))
 }

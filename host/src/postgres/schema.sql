@@ -113,17 +113,6 @@ CREATE TABLE IF NOT EXISTS delfin_idempotency_keys (
     PRIMARY KEY (journal, key)
 );
 CREATE INDEX IF NOT EXISTS delfin_idempotency_keys_by_age ON delfin_idempotency_keys (journal, accepted_ms);
--- The last window that was collected from each storage, once the record of its batch is deleted.
-CREATE TABLE IF NOT EXISTS delfin_collected_windows (
-    journal text NOT NULL,
-    storage_id text NOT NULL,
-    until_ms bigint NOT NULL,
-    batch_id bytea NOT NULL,
-    seq bigint NOT NULL,
-    items bigint NOT NULL,
-    accepted_ms bigint NOT NULL,
-    PRIMARY KEY (journal, storage_id)
-);
 -- The state of hosts whose journals are on Kafka, besides the journals: who may change it. Its parts are in the tables below.
 CREATE TABLE IF NOT EXISTS delfin_states (
     lease text PRIMARY KEY,

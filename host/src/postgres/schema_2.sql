@@ -1,4 +1,4 @@
--- Successors and priorities.
+-- Added in version 2.
 ALTER TABLE delfin_leases
     -- The member to which the holder gave it back, and why.
     ADD COLUMN IF NOT EXISTS successor text,
@@ -10,6 +10,17 @@ ALTER TABLE delfin_members
     ADD COLUMN IF NOT EXISTS offered_at timestamptz;
 -- The items of all records until the newest one; NULL until a host that knows the column has changed the state.
 ALTER TABLE delfin_journals ADD COLUMN IF NOT EXISTS head_items bigint;
+-- The last window that was collected from each storage, once the record of its batch is deleted.
+CREATE TABLE IF NOT EXISTS delfin_collected_windows (
+    journal text NOT NULL,
+    storage_id text NOT NULL,
+    until_ms bigint NOT NULL,
+    batch_id bytea NOT NULL,
+    seq bigint NOT NULL,
+    items bigint NOT NULL,
+    accepted_ms bigint NOT NULL,
+    PRIMARY KEY (journal, storage_id)
+);
 CREATE TABLE IF NOT EXISTS delfin_schema (
     -- One row.
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),

@@ -13,7 +13,7 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     }
 }
 
-const ROUTES: [&str; 92] = [
+const ROUTES: [&str; 93] = [
     "DELETE /v1/storages/{id}",
     "DELETE /v1/storages/{id}/alerts/{sequence_number}",
     "DELETE /v1/storages/{id}/snmp-config",
