@@ -205,6 +205,30 @@ impl Pair {
         assert!(unaccounted == 0.0, "{unaccounted}");
     }
 
+    /// Nothing that the other host needs is in a folder.
+    fn assert_no_state_is_in_a_folder(&self) {
+        for file in [
+            "inventory.db",
+            "alerts-active.db",
+            "tokens.json",
+            "cluster.id",
+            "paused",
+        ] {
+            for setup in [&self.a, &self.b] {
+                assert!(!Path::exists(&setup.path("state").join(file)), "{file}");
+            }
+        }
+        let restored = self.b.run(&["state", "restore", "any.tar.zst"]);
+        let refused = restored.expect_exit(1).stderr;
+        assert!(
+            refused.contains("on Kafka and in the database"),
+            "{refused}"
+        );
+        let noted = self.b.run(&["state", "verify"]).expect_exit(0);
+        let elsewhere = "are in the database of the cluster";
+        assert!(noted.stderr.contains(elsewhere), "{noted:?}");
+    }
+
     fn assert_a_host_with_its_state_in_a_folder_stays_standby(&self) {
         let config = read_to_string(self.a.path("delfin.conf")).unwrap_or_default();
         let (without, _) = config.split_once("\n[cluster.kafka]").unwrap_or_default();
@@ -1040,28 +1064,7 @@ fn a_pair_without_a_shared_folder_loses_nothing_when_the_active_host_is_killed()
         (exporter["delivered"].as_u64() > Some(0) && exporter["pending"] == 0).then_some(())
     });
 
-    // Nothing that the other host needs is in a folder.
-    for file in [
-        "inventory.db",
-        "alerts-active.db",
-        "tokens.json",
-        "cluster.id",
-        "paused",
-    ] {
-        for setup in [&pair.a, &pair.b] {
-            assert!(!Path::exists(&setup.path("state").join(file)), "{file}");
-        }
-    }
-    let restored = pair.b.run(&["state", "restore", "any.tar.zst"]);
-    let refused = restored.expect_exit(1).stderr;
-    assert!(
-        refused.contains("on Kafka and in the database"),
-        "{refused}"
-    );
-    let noted = pair.b.run(&["state", "verify"]).expect_exit(0);
-    let elsewhere = "are in the database of the cluster";
-    assert!(noted.stderr.contains(elsewhere), "{noted:?}");
-
+    pair.assert_no_state_is_in_a_folder();
     pair.assert_a_host_with_its_state_in_a_folder_stays_standby();
     pair.assert_a_change_without_the_database_is_refused_as_a_whole(&id);
 }

@@ -19,7 +19,7 @@ use std::{
 
 use delfin_tests::{Host, Setup, receivers::Postgres};
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
+    Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     producer::{BaseProducer, BaseRecord, Producer},
 };
