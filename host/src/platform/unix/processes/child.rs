@@ -5,16 +5,16 @@
 //! before it opens the library: see `confine.rs`.
 
 use std::{
-    env, io,
+    env,
+    io::{self, PipeReader, pipe},
     os::{fd::OwnedFd, unix::process::CommandExt},
-    process::{Child, Command, ExitStatus},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
 };
 
 use delfin_plugin_protocol::{FrameSocket, socket_pair};
 use rustix::{
     fs::{OFlags, fcntl_setfl},
-    pipe::{PipeFlags, pipe_with},
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal},
 };
 use tokio::io::Interest;
@@ -83,18 +83,18 @@ impl StartedProcess {
                 spawned,
             },
             socket,
-            output: OutputPipe(watch(Arc::new(output), Interest::READABLE)?),
+            output: OutputPipe(watch(Arc::new(output.into()), Interest::READABLE)?),
         })
     }
 }
 
-fn spawn(command: ProcessCommand) -> io::Result<(Spawned, FrameSocket, OwnedFd)> {
+fn spawn(command: ProcessCommand) -> io::Result<(Spawned, FrameSocket, PipeReader)> {
     let (host_end, process_end) = socket_pair()?;
-    let (output, process_output) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (output, process_output) = pipe()?;
     fcntl_setfl(&output, OFlags::NONBLOCK)?;
     let process_stdout = match command.library {
         Some(library) => library.file().try_clone()?.into(),
-        None => process_output.try_clone()?,
+        None => Stdio::from(process_output.try_clone()?),
     };
     let mut child = Command::new(THIS_BINARY)
         .args(command.arguments)

@@ -28,7 +28,7 @@ pub(crate) fn confine(args: &ConfineArgs, warn: fn(&fmt::Arguments<'_>)) -> io::
     if getppid() != Pid::from_raw(args.parent) {
         return Err(io::Error::other("the host has ended"));
     }
-    ignored_signals::restore_all()?;
+    ignored_signals::restore_all();
     // What it leaves behind stays below it while it lives, and then goes to the host.
     set_child_subreaper(Some(getpid()))?;
     // If the machine runs out of memory, the kernel should not choose the host.

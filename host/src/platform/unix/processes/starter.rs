@@ -41,7 +41,7 @@ fn starter() -> io::Result<Sender<Job>> {
     if let Some(starter) = &*starter {
         return Ok(starter.clone());
     }
-    ignored_signals::restore_child()?;
+    ignored_signals::restore_child();
     let (jobs, received) = channel::<Job>();
     let thread = thread::Builder::new().name("starter".to_owned());
     thread.spawn(move || received.into_iter().for_each(|job| job()))?;
