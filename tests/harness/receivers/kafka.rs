@@ -141,9 +141,19 @@ impl KafkaBroker {
     /// What `kafka-consumer-groups.sh --describe --all-groups` prints.
     #[must_use]
     pub fn describe_groups(&self) -> String {
-        let mut command = Command::new(SCRIPT);
-        let output = CommandOutput::run(command.args(["groups", &self.servers()]));
-        output.expect_exit(0).stdout
+        script(&["groups", &self.servers()])
+    }
+
+    /// Adds a topic with one partition.
+    pub fn add_topic(&self, name: &str) {
+        script(&["create", &self.servers(), name]);
+    }
+
+    /// Waits until a topic has so many messages: the lines of their payloads.
+    #[must_use]
+    pub fn read_topic(&self, name: &str, messages: u32) -> Vec<String> {
+        let printed = script(&["read", &self.servers(), name, &messages.to_string()]);
+        printed.lines().map(str::to_owned).collect()
     }
 
     /// Removes the data when the test process ends, for a broker that is not dropped.
@@ -213,6 +223,11 @@ impl Drop for RunningBroker {
         self.life = None;
         self.process.wait().ok();
     }
+}
+
+fn script(args: &[&str]) -> String {
+    let output = CommandOutput::run(Command::new(SCRIPT).args(args));
+    output.expect_exit(0).stdout
 }
 
 fn listener(port: u16) -> String {

@@ -15,6 +15,7 @@ use openssl::{
     x509::{X509Ref, X509VerifyResult},
 };
 
+use super::platform::trust_system;
 use crate::config::Properties;
 
 /// For each step of the connection.
@@ -73,7 +74,7 @@ fn context(properties: &Properties) -> Result<SslContext, ErrorStack> {
     context.set_verify(SslVerifyMode::NONE);
     match properties.get("ssl.ca.location") {
         Some(file) => context.set_ca_file(file)?,
-        None => context.set_default_verify_paths()?,
+        None => trust_system(&mut context)?,
     }
     Ok(context.build())
 }

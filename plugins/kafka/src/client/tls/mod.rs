@@ -5,6 +5,7 @@
 
 mod certificate;
 mod file;
+mod platform;
 
 pub(super) use self::file::file_error;
 use super::connect::broker;
