@@ -15,7 +15,8 @@ use crate::platform::{self, FileReaders, FolderLock, create_folder};
 /// Removed when it is dropped.
 pub(super) struct Workspace {
     path: PathBuf,
-    _lock: FolderLock,
+    /// Until the folder is removed.
+    lock: Option<FolderLock>,
 }
 
 impl Workspace {
@@ -37,13 +38,11 @@ impl Workspace {
             TryLockError::WouldBlock => busy(),
             TryLockError::Error(error) => failed(error),
         })?;
-        for entry in fs::read_dir(&path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if !FolderLock::is_part(&entry.file_name()) {
-                remove(&entry.path())?;
-            }
-        }
-        Ok(Self { path, _lock: lock })
+        empty(&path)?;
+        Ok(Self {
+            path,
+            lock: Some(lock),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -53,10 +52,27 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        let emptied = empty(&self.path);
+        // The lock can be a file in the folder, which is removed when the lock is released.
+        drop(self.lock.take());
+        let removed = emptied
+            .and_then(|()| fs::remove_dir(&self.path).map_err(StateError::of_file(&self.path)));
+        if let Err(error) = removed {
             log::debug!(folder:% = self.path.display(), error:%; "cannot remove a folder of unfinished files");
         }
     }
+}
+
+/// Removes what is in the folder, but not its lock.
+fn empty(folder: &Path) -> Result<(), StateError> {
+    let failed = |error| StateError::of_file(folder)(error);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !FolderLock::is_part(&entry.file_name()) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file or a folder, if it exists.
