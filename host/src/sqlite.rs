@@ -62,7 +62,7 @@ pub(crate) struct Database {
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    #[error("cannot use {name} `{}`: {error} (check its owner, its mode and its disk)", path.display())]
+    #[error("cannot use {name} `{}`: {error} (check its owner, its access rights and its disk)", path.display())]
     File {
         name: &'static str,
         path: PathBuf,

@@ -43,7 +43,7 @@ pub struct TokenFile {
 /// Why tokens cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFileError {
-    #[error("cannot use token file `{}`: {error} (check its owner, its mode and its disk)", path.display())]
+    #[error("cannot use token file `{}`: {error} (check its owner, its access rights and its disk)", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error(
         "token file `{}` is damaged: {reason} (restore it, or remove it and add the tokens again)",

@@ -9,7 +9,7 @@ use std::{fs::File, io, path::Path};
 use serde_json::{Map, Value};
 
 use super::shown::is_secret_name;
-use crate::platform::{AccessFinding, FileAccess};
+use crate::platform::{ADMINISTRATOR, AccessFinding, FileAccess};
 
 /// Why a configuration file is refused. The text continues after the path.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ fn unknown(error: io::Error) -> UntrustedConfig {
 fn foreign_owner(access: &FileAccess) -> Option<String> {
     (!access.is_of_administrator() && !access.is_own()).then(|| {
         let owner = access.owner();
-        format!("the file belongs to user {owner}, who can change what the host does (chown it to root or to the host's user)")
+        format!("the file belongs to user {owner}, who can change what the host does (make {ADMINISTRATOR} or the host's user its owner)")
     })
 }
 

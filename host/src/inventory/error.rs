@@ -56,7 +56,7 @@ pub enum InventoryOpenError {
         reason: String,
     },
     /// The key could not be read or created.
-    #[error("cannot use key `{}`: {error} (check its owner, its mode and its disk)", path.display())]
+    #[error("cannot use key `{}`: {error} (check its owner, its access rights and its disk)", path.display())]
     Key { path: PathBuf, error: io::Error },
     /// The file cannot be used.
     #[error(transparent)]

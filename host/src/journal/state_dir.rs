@@ -53,7 +53,7 @@ pub(super) fn report_missing(path: &Path, journals: &[&str]) -> io::Result<()> {
 fn untrusted(access: &FileAccess, may_own: impl Fn(&FileAccess) -> bool) -> Option<String> {
     if !may_own(access) && !access.is_of_administrator() {
         return Some(format!(
-            "it belongs to user {}, and the host runs as user {} (run the host as its owner, or chown it)",
+            "it belongs to user {}, and the host runs as user {} (run the host as its owner, or change the owner)",
             access.owner(),
             user()
         ));

@@ -8,16 +8,13 @@ use std::{
 
 use super::{
     FileReaders,
-    system::files::{open_no_follow, open_no_wait, restrict, restrict_to, sync_folder},
+    system::files::{open_no_follow, open_no_wait, restrict, sync_folder},
 };
 
 /// Further options to open a file.
 pub(crate) trait OpenRestricted {
     /// Who can read the file, if it is created.
     fn readable_by(&mut self, readers: FileReaders) -> &mut Self;
-
-    /// The mode of the file, if it is created, as [`super::mode_of`] returns it.
-    fn with_mode(&mut self, mode: u32) -> &mut Self;
 
     /// Opens a file. A symbolic link is refused.
     fn open_no_follow(&mut self, path: &Path) -> io::Result<File>;
@@ -29,10 +26,6 @@ pub(crate) trait OpenRestricted {
 impl OpenRestricted for OpenOptions {
     fn readable_by(&mut self, readers: FileReaders) -> &mut Self {
         restrict(self, readers)
-    }
-
-    fn with_mode(&mut self, mode: u32) -> &mut Self {
-        restrict_to(self, mode)
     }
 
     fn open_no_follow(&mut self, path: &Path) -> io::Result<File> {

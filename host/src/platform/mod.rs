@@ -31,12 +31,14 @@ pub(crate) use access::{AccessFinding, FileReaders};
 pub(crate) use files::{OpenRestricted, rename_durable};
 pub(crate) use processes::{ConfineArgs, ProcessCommand, ProgramStart};
 pub(crate) use system::{
-    access::{FileAccess, check_writable, is_administrator, keep_files_private, user},
+    access::{
+        ADMINISTRATOR, FileAccess, check_writable, is_administrator, keep_files_private, user,
+    },
     database::tcp_name,
     files::{
-        FileId, allocate, create_folder, create_folders, create_private_file, free_bytes,
-        give_to_owner_of, give_tree_to_owner_of, link_count, mode_of, read_at, rename, sync_folder,
-        write_all_at,
+        FileId, allocate, create_file_of_mode, create_folder, create_folders, create_private_file,
+        free_bytes, give_to_owner_of, give_tree_to_owner_of, link_count, mode_of, read_at, rename,
+        sync_folder, write_all_at,
     },
     folder_lock::FolderLock,
     local_socket::{HAS_LOCAL_SOCKETS, LocalClient, LocalListener, LocalStream},

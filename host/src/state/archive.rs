@@ -20,7 +20,7 @@ use super::{
     progress::{CountingReader, ProgressListener},
 };
 use crate::{
-    platform::{FileReaders, OpenRestricted, create_folders, create_private_file, mode_of},
+    platform::{FileReaders, create_file_of_mode, create_folders, create_private_file, mode_of},
     regular_file,
 };
 
@@ -214,11 +214,7 @@ fn is_safe(path: &Path) -> bool {
 fn create(folder: &Path, target: &Path, mode: u32) -> io::Result<File> {
     let parent = target.parent().unwrap_or(folder);
     create_folders(parent, FileReaders::Group)?;
-    File::options()
-        .write(true)
-        .create_new(true)
-        .with_mode(mode & 0o770 | 0o600)
-        .open(target)
+    create_file_of_mode(target, mode & 0o770 | 0o600)
 }
 
 /// The error says whether reading failed.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::fault::Fault;
-use crate::{journal::OpenError, sqlite::DatabaseError};
+use crate::{journal::OpenError, platform::ADMINISTRATOR, sqlite::DatabaseError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -14,9 +14,9 @@ pub enum StateError {
     Folder(#[from] OpenError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    #[error("cannot use `{}` (check its owner, its mode and its disk)", path.display())]
+    #[error("cannot use `{}` (check its owner, its access rights and its disk)", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("cannot read `{}` (run the command as root, or as the user of the host)", path.display())]
+    #[error("cannot read `{}` (run the command as {}, or as the user of the host)", path.display(), ADMINISTRATOR)]
     Rights { path: PathBuf, source: io::Error },
     #[error("`{}` exists already (choose another name, or move it away)", path.display())]
     Exists { path: PathBuf },

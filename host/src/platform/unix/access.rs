@@ -11,6 +11,9 @@ use rustix::fs::{Access, Mode, access};
 
 use super::super::AccessFinding;
 
+/// The user who may do everything, as messages name it.
+pub(crate) const ADMINISTRATOR: &str = "root";
+
 /// Who can use a file, by its owner and its mode.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileAccess {

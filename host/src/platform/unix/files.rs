@@ -58,10 +58,6 @@ pub(in crate::platform) fn restrict(
     })
 }
 
-pub(in crate::platform) fn restrict_to(options: &mut OpenOptions, mode: u32) -> &mut OpenOptions {
-    options.mode(mode)
-}
-
 pub(in crate::platform) fn open_no_follow(
     options: &mut OpenOptions,
     path: &Path,
@@ -94,6 +90,12 @@ pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
 /// Permissions of a file, to give them to a copy.
 pub(crate) fn mode_of(metadata: &Metadata) -> u32 {
     metadata.mode()
+}
+
+/// Creates a file with permissions of [`mode_of`], and opens it for writing.
+pub(crate) fn create_file_of_mode(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(mode).open(path)
 }
 
 /// Creates a folder in an existing one.

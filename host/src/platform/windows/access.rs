@@ -12,6 +12,9 @@ use windows_sys::Win32::Storage::FileSystem::{FILE_FLAG_BACKUP_SEMANTICS, READ_C
 
 use super::super::AccessFinding;
 
+/// A user who may do everything, as messages name it.
+pub(crate) const ADMINISTRATOR: &str = "an administrator";
+
 /// Who can use a file, by its owner and its access list.
 #[derive(Clone, Debug)]
 pub(crate) struct FileAccess {

@@ -67,14 +67,6 @@ pub(in crate::platform) const fn restrict(
     options
 }
 
-/// As [`restrict`].
-pub(in crate::platform) const fn restrict_to(
-    options: &mut OpenOptions,
-    _: u32,
-) -> &mut OpenOptions {
-    options
-}
-
 pub(in crate::platform) fn open_no_follow(
     options: &mut OpenOptions,
     path: &Path,
@@ -99,6 +91,11 @@ pub(in crate::platform) fn open_no_wait(
 /// The mode of Unix for a file that only its user can read.
 pub(crate) const fn mode_of(_: &Metadata) -> u32 {
     0o600
+}
+
+/// Creates a file with the mode of another one, and opens it for writing: see [`mode_of`].
+pub(crate) fn create_file_of_mode(path: &Path, _: u32) -> io::Result<File> {
+    create_private_file(path)
 }
 
 /// Creates a folder in an existing one. A user has no group that is meant for this.
