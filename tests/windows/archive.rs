@@ -1,19 +1,33 @@
 //! The archive: installed, run as a service, upgraded, removed.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use delfin_tests::{CommandOutput, json_lines, lines, one_series, root, wait_for, windows_script};
 
+/// Held by the test whose service is installed: there is one of its name.
+static SERVICE: Mutex<()> = Mutex::new(());
+
 /// The host of the archive, in the folders of Wine where it is on Windows. What was installed is removed in the end.
 struct Installed {
+    /// The name of the log.
+    log: &'static str,
+    _service: MutexGuard<'static, ()>,
     program_files: PathBuf,
     data: PathBuf,
 }
 
 impl Installed {
-    fn new() -> Self {
+    /// `log` is the name of the log of the service.
+    fn new(log: &'static str) -> Self {
         let drive = root().join("target/windows/wine/drive_c");
         let installed = Self {
+            log,
+            _service: SERVICE.lock().unwrap_or_else(PoisonError::into_inner),
             program_files: drive.join("Program Files"),
             data: drive.join("ProgramData/delfin"),
         };
@@ -50,12 +64,7 @@ impl Installed {
     /// Starts the service: the address of its API.
     fn start(&self) -> String {
         let starts = self.logged("the API listens").len();
-        let _ = CommandOutput::run(&mut windows_script(&[
-            "wine",
-            "net",
-            "start",
-            "delfin-host",
-        ]));
+        let _ = service(&["net", "start"]);
         wait_for("the API of the service", || {
             let line = self.logged("the API listens").into_iter().nth(starts)?;
             let (_, address) = line.split_once("address=")?;
@@ -66,7 +75,7 @@ impl Installed {
     /// Stops the service, which drains.
     fn stop(&self) {
         let stops = self.logged("stopped; ").len();
-        let _ = CommandOutput::run(&mut windows_script(&["wine", "net", "stop", "delfin-host"]));
+        let _ = service(&["net", "stop"]);
         wait_for("the end of the service", || {
             (self.logged("stopped; ").len() > stops).then_some(())
         });
@@ -74,8 +83,8 @@ impl Installed {
 
     /// The lines of the log with a text, also of rotated files.
     fn logged(&self, text: &str) -> Vec<String> {
-        let rotated = (1..=5).rev().map(|number| format!("own.log.{number}"));
-        let files = rotated.chain(["own.log".to_owned()]);
+        let rotated = (1..=5).rev().map(|number| format!("{}.{number}", self.log));
+        let files = rotated.chain([self.log.to_owned()]);
         let lines = files.flat_map(|file| lines(&self.data.join(file)));
         lines.filter(|line| line.contains(text)).collect()
     }
@@ -86,6 +95,13 @@ impl Installed {
         let names = rows.filter_map(|row| row["name"].as_str().map(str::to_owned));
         names.filter(|name| name.starts_with("own-")).collect()
     }
+}
+
+/// Runs a command of Windows about the service.
+fn service(command: &[&str]) -> CommandOutput {
+    CommandOutput::run(&mut windows_script(
+        &[&["wine"], command, &["delfin-host"]].concat(),
+    ))
 }
 
 impl Drop for Installed {
@@ -99,7 +115,7 @@ impl Drop for Installed {
 
 #[test]
 fn an_archive_is_installed_run_as_a_service_upgraded_and_removed() {
-    let installed = Installed::new();
+    let installed = Installed::new("own.log");
     let file = installed.data.join("delfin.conf");
     let written = installed.run(&["init"]).expect_exit(0);
     assert!(
@@ -150,4 +166,25 @@ fn an_archive_is_installed_run_as_a_service_upgraded_and_removed() {
     assert_eq!(installed.delivered(), names);
     let _ = installed.run(&["service", "uninstall"]).expect_exit(0);
     assert!(file.exists() && installed.data.join("state").exists());
+}
+
+#[test]
+fn a_service_logs_next_to_its_configuration_and_a_mistake_there_is_its_exit_code() {
+    let installed = Installed::new("host.log");
+    let file = installed.data.join("delfin.conf");
+    let _ = installed.run(&["init"]).expect_exit(0);
+    let config = "performance_exporters = []\n[api]\nlisten = \"127.0.0.1:0\"\n[journal]\nmin_free_bytes = 0\n";
+    fs::write(&file, config).expect("write the configuration");
+    let _ = installed.run(&["service", "install"]).expect_exit(0);
+    let _ = installed.start();
+    installed.stop();
+
+    let wrong = config.replace("listen", "lisen");
+    fs::write(file, wrong).expect("write the configuration");
+    let _ = service(&["net", "start"]);
+    wait_for("the exit code of the service", || {
+        let status = service(&["sc", "query"]).stdout;
+        let is_code = |line: &str| line.contains("SERVICE_EXIT_CODE") && line.contains(": 3 ");
+        (status.contains("STOPPED") && status.lines().any(is_code)).then_some(())
+    });
 }

@@ -103,6 +103,58 @@ fn a_process_that_crashes_is_named_and_its_rows_are_delivered_by_the_next() {
 }
 
 #[test]
+fn trying_a_plugin_that_crashes_says_how_its_process_ended() {
+    let setup = Setup::new(&["scripted"], "");
+    for (word, outcome, reason) in [
+        (
+            "segfault",
+            "restart, from `export`",
+            "export: the exporter process died: access violation (0xc0000005)",
+        ),
+        (
+            "thread-abort",
+            "restart, from `export`",
+            "export: the exporter process died: abort (0xc0000409)",
+        ),
+        (
+            "panic",
+            "restart (panicked), from `export`",
+            "panicked in `export`: the script requests a panic",
+        ),
+    ] {
+        setup.write("script", word);
+        let tried = setup.run(&[
+            "try",
+            "plugins/delfin_exporter_scripted.dll",
+            "--exporter",
+            SCRIPTED,
+            "--log",
+            "off",
+            "--set",
+            "script=script",
+            "--set",
+            "received=received",
+        ]);
+        let tried = tried.expect_exit(1);
+        assert!(tried.stdout.contains(outcome), "{word}: {tried:?}");
+        assert!(tried.stderr.contains(reason), "{word}: {tried:?}");
+    }
+}
+
+#[test]
+fn a_second_host_on_the_same_state_is_refused_and_names_the_process_of_the_first() {
+    let setup = Setup::new(&["file"], FILES);
+    let host = setup.start();
+    let refused = setup.run(&["run"]).expect_exit(1);
+    let (_, named) = refused.stderr.split_once("process ").expect("a process");
+    let number: String = named.chars().take_while(char::is_ascii_digit).collect();
+    assert_ne!(number, "", "{refused:?}");
+    assert!(refused.stderr.contains("state_dir"), "{refused:?}");
+    ingest(&host, "iops");
+    host.wait_for_delivered("PerformanceExporterFile", 1);
+}
+
+#[test]
 fn the_processes_of_exporters_end_with_a_host_that_is_killed() {
     let setup = Setup::new(&["file", "scripted"], SCRIPT);
     setup.write("script", "hang");

@@ -7,11 +7,12 @@ use std::{
     path::PathBuf,
 };
 
+use delfin_plugin_api::testkit::{TestReceiver, TestRequest, TestResponse};
 use delfin_tests::{
-    FILES, Setup, one_series,
+    Authority, FILES, Setup, one_series,
     receivers::{
-        Alertmanager, Mosquitto, Nats, OtlpCollector, Postgres, Redis, Rsyslog, SmtpServer,
-        Snmptrapd, VictoriaMetrics, free_port,
+        Alertmanager, ClickHouse, Icinga, KafkaBroker, Mosquitto, Nats, OpenSearch, OtlpCollector,
+        Postgres, Redis, Rsyslog, SmtpServer, Snmptrapd, VictoriaMetrics, free_port,
     },
     root, wait_for,
 };
@@ -22,8 +23,6 @@ fn all_plugins() -> (Setup, Vec<String>) {
     let folders = fs::read_dir(root().join("plugins")).expect("the plugins");
     let folders = folders.flatten().map(|entry| entry.path());
     let libraries = folders.filter(|folder| folder.join("Cargo.toml").exists());
-    // Kafka's library needs OpenSSL, which Debian does not have for MinGW.
-    let libraries = libraries.filter(|folder| !folder.ends_with("kafka"));
     let names: Vec<String> = libraries
         .filter_map(|folder| Some(folder.file_name()?.to_str()?.replace('-', "_")))
         .collect();
@@ -48,16 +47,19 @@ fn all_plugins_are_loaded_and_no_library_is_missing() {
 /// Exporters of one kind after the other, with the ports and URLs of their receivers in capitals.
 const CONFIG: &str = r#"
 performance_exporters = [
-    "PerformanceExporterDelfinHost", "PerformanceExporterInfluxDB", "PerformanceExporterMqtt",
-    "PerformanceExporterNats", "PerformanceExporterOtlp", "PerformanceExporterParquet",
-    "PerformanceExporterPostgres", "PerformanceExporterPrometheusRemoteWrite", "PerformanceExporterRedis",
+    "PerformanceExporterClickHouse", "PerformanceExporterDelfinHost", "PerformanceExporterElasticsearch",
+    "PerformanceExporterInfluxDB", "PerformanceExporterMqtt", "PerformanceExporterNats",
+    "PerformanceExporterOtlp", "PerformanceExporterParquet", "PerformanceExporterPostgres",
+    "PerformanceExporterPrometheusRemoteWrite", "PerformanceExporterRedis", "PerformanceExporterSplunk",
 ]
 alert_exporters = [
-    "AlertExporterDelfinHost", "AlertExporterEmail", "AlertExporterOtlp", "AlertExporterPrometheus",
-    "AlertExporterSnmp", "AlertExporterSyslog",
+    "AlertExporterDelfinHost", "AlertExporterEmail", "AlertExporterIcinga", "AlertExporterOtlp",
+    "AlertExporterPagerDuty", "AlertExporterPrometheus", "AlertExporterSnmp", "AlertExporterSyslog",
 ]
 [exporter]
+PerformanceExporterClickHouse.config = { url = "CLICKHOUSE" }
 PerformanceExporterDelfinHost.config = { url = "NEXT_HOST" }
+PerformanceExporterElasticsearch.config = { url = "OPENSEARCH" }
 PerformanceExporterInfluxDB.config = { url = "METRICS", database = "delfin" }
 PerformanceExporterMqtt.config = { address = "127.0.0.1:MQTT", tls = false, topic = "points" }
 PerformanceExporterNats.config = { servers = "127.0.0.1:NATS", tls = false, subject = "points" }
@@ -66,16 +68,24 @@ PerformanceExporterParquet.config = { folder = "@/parquet" }
 PerformanceExporterPostgres.config = { address = "127.0.0.1:POSTGRES", tls = false, username = "postgres", database = "postgres" }
 PerformanceExporterPrometheusRemoteWrite.config = { url = "METRICS/api/v1/write" }
 PerformanceExporterRedis.config = { address = "127.0.0.1:REDIS", tls = false, stream = "points" }
+PerformanceExporterSplunk.config = { url = "SERVICES", token = "secret", acknowledgement = false }
 AlertExporterDelfinHost.config = { url = "NEXT_HOST" }
 AlertExporterEmail.config = { address = "127.0.0.1:SMTP", tls = "off", from = "a\u0040example.com", to = "b\u0040example.com" }
+AlertExporterIcinga.config = { url = "ICINGA", username = "delfin", password = "secret", ca_certificate = "AUTHORITY" }
 AlertExporterOtlp.config = { url = "OTLP" }
+AlertExporterPagerDuty.config = { url = "SERVICES/v2/enqueue", routing_key = "secret" }
 AlertExporterPrometheus.config = { alert_manager_host = "127.0.0.1", alert_manager_port = ALERTMANAGER }
 AlertExporterSnmp.config = { address = "127.0.0.1:SNMP", version = "2c", community = "secret" }
 AlertExporterSyslog.config = { address = "127.0.0.1:SYSLOG", transport = "tcp" }
 "#;
 
-/// Real receivers, as long as they are not dropped.
+/// Real receivers, as long as they are not dropped; for services that no one can run, their answers.
 struct Receivers {
+    clickhouse: ClickHouse,
+    opensearch: OpenSearch,
+    icinga: Icinga,
+    authority: Authority,
+    services: TestReceiver,
     metrics: VictoriaMetrics,
     alertmanager: (u16, Alertmanager),
     otlp: OtlpCollector,
@@ -97,7 +107,13 @@ impl Receivers {
             folder
         };
         let port = free_port();
+        let authority = Authority::new(&folder("authority"));
         Some(Self {
+            clickhouse: ClickHouse::start(&folder("clickhouse"))?,
+            opensearch: OpenSearch::start(&folder("opensearch"))?,
+            icinga: Icinga::start(&folder("icinga"), &authority)?,
+            authority,
+            services: TestReceiver::start(answer_of_service),
             metrics: VictoriaMetrics::start(&folder("metrics"))?,
             alertmanager: (port, Alertmanager::start(&folder("alertmanager"), port)?),
             otlp: OtlpCollector::start(&folder("otlp"))?,
@@ -125,13 +141,30 @@ impl Receivers {
         ] {
             config = config.replace(name, &format!(":{port}"));
         }
+        let authority = self.authority.certificate.display().to_string();
         config
+            .replace("AUTHORITY", &authority)
+            .replace("CLICKHOUSE", &self.clickhouse.url())
+            .replace("ICINGA", &self.icinga.url())
+            .replace("OPENSEARCH", &self.opensearch.url())
+            .replace("SERVICES", &self.services.url(""))
             .replace("ALERTMANAGER", &self.alertmanager.0.to_string())
             .replace("METRICS", &self.metrics.url())
             .replace("OTLP", &self.otlp.url())
             .replace("GRPC", &self.otlp.grpc_url())
             .replace("NEXT_HOST", next_host)
     }
+}
+
+/// What Splunk and PagerDuty answer to what they accept.
+fn answer_of_service(request: &TestRequest) -> TestResponse {
+    let (status, body) = match request.path.as_str() {
+        "/v2/enqueue" => (202, r#"{"status":"success","dedup_key":"fan"}"#),
+        _ => (200, r#"{"text":"Success","code":0}"#),
+    };
+    TestResponse::new(status)
+        .header("content-type", "application/json")
+        .body(body)
 }
 
 /// Creates a stream for the subject, in the protocol of NATS.
@@ -148,6 +181,13 @@ fn create_stream(port: u16) {
     assert!(lines.any(|line| line == "PONG"));
 }
 
+fn alert() -> Value {
+    json!([{
+        "alert_id": "fan-1", "alert_name": "fan", "storage_id": "s1", "severity": "Major",
+        "category": "Fault", "occur_time": 1_700_000_000_000_u64,
+    }])
+}
+
 #[test]
 fn plugins_deliver_to_real_receivers() {
     let (setup, _) = all_plugins();
@@ -159,11 +199,7 @@ fn plugins_deliver_to_real_receivers() {
     let next_host = next.start();
     let setup = setup.with_config(&receivers.config(next_host.url()));
     let host = setup.start();
-    let alert = json!([{
-        "alert_id": "fan-1", "alert_name": "fan", "storage_id": "s1", "severity": "Major",
-        "category": "Fault", "occur_time": 1_700_000_000_000_u64,
-    }]);
-    for (kind, batch) in [("performance", one_series("iops", 1)), ("alerts", alert)] {
+    for (kind, batch) in [("performance", one_series("iops", 1)), ("alerts", alert())] {
         let (status, receipt) = host.ingest(kind, &batch);
         assert_eq!(status, 202, "{receipt}");
     }
@@ -172,6 +208,19 @@ fn plugins_deliver_to_real_receivers() {
         host.wait_for_delivered(exporter["name"].as_str().unwrap_or_default(), 1);
     }
 
+    let points = receivers
+        .clickhouse
+        .query("SELECT name FROM delfin_performance_points");
+    assert_eq!(points, Ok(vec![json!({ "name": "iops" })]));
+    let documents = receivers.opensearch.search("metrics-delfin-default");
+    assert_eq!(documents.map(|documents| documents.len()), Some(1));
+    let requests = receivers.services.requests();
+    for part in ["/services/collector", "/v2/enqueue"] {
+        assert!(
+            requests.iter().any(|request| request.path.contains(part)),
+            "{part}"
+        );
+    }
     let metrics = || receivers.metrics.export("{resource_id=\"d1\"}");
     host.wait_for("both series", || (metrics().len() == 2).then_some(()));
     let accepted = receivers.otlp.accepted();
@@ -194,4 +243,69 @@ fn plugins_deliver_to_real_receivers() {
     assert_eq!(next.json_lines("alerts.jsonl")[0]["alert_name"], "fan");
     let (status, log) = host.stop();
     assert!(status.success(), "{status}\n{log}");
+}
+
+const KAFKA: &str = r#"
+performance_exporters = ["PerformanceExporterKafka"]
+alert_exporters = ["AlertExporterKafka"]
+[exporter.PerformanceExporterKafka.config]
+bootstrap_servers = "SASL_TLS"
+topic = "points"
+message_format = "json"
+compression = "zstd"
+tls = { ca = "CA" }
+sasl = { mechanism = "SCRAM-SHA-512", username = "delfin", password = "delfin-secret" }
+[exporter.AlertExporterKafka.config]
+bootstrap_servers = "PLAIN"
+topic = "alerts"
+compression = "lz4"
+"#;
+
+#[test]
+fn kafka_gets_rows_over_tls_with_a_login_and_alerts_without() {
+    let Some(broker) = KafkaBroker::start() else {
+        return;
+    };
+    broker.add_topic("points");
+    broker.add_topic("alerts");
+    let config = KAFKA
+        .replace("SASL_TLS", &broker.sasl_tls_servers())
+        .replace("PLAIN", &broker.servers())
+        .replace("CA", &broker.ca());
+    let setup = Setup::new(&["kafka"], &config);
+    let _ = setup.run(&["check", "--connect"]).expect_exit(0);
+    let host = setup.start();
+    for (kind, batch) in [("performance", one_series("iops", 1)), ("alerts", alert())] {
+        let (status, receipt) = host.ingest(kind, &batch);
+        assert_eq!(status, 202, "{receipt}");
+    }
+    for (exporter, topic, key, name) in [
+        ("PerformanceExporterKafka", "points", "name", "iops"),
+        ("AlertExporterKafka", "alerts", "alert_name", "fan"),
+    ] {
+        host.wait_for_delivered(exporter, 1);
+        let messages = broker.read_topic(topic, 1);
+        let message: Value = serde_json::from_str(&messages[0]).expect("JSON");
+        let row = message.as_array().map_or(&message, |rows| &rows[0]);
+        assert_eq!(row[key], name, "{message}");
+    }
+    let (status, log) = host.stop();
+    assert!(status.success(), "{status}\n{log}");
+}
+
+#[test]
+fn a_broker_whose_certificate_is_not_trusted_is_refused_with_the_remedy() {
+    let Some(broker) = KafkaBroker::start() else {
+        return;
+    };
+    let config = format!(
+        "performance_exporters = [\"PerformanceExporterKafka\"]\n\
+         [exporter.PerformanceExporterKafka.config]\n\
+         bootstrap_servers = \"{}\"\ntls = true\n",
+        broker.tls_servers()
+    );
+    let setup = Setup::new(&["kafka"], &config);
+    let refused = setup.run(&["check", "--connect"]).expect_exit(1);
+    let reason = "its certificate signs itself and is not trusted (name it as `tls.ca`)";
+    assert!(refused.stdout.contains(reason), "{refused:?}");
 }
