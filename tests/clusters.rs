@@ -1,76 +1,28 @@
 //! Several clusters on one database and one broker, as each of their hosts shows them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use delfin_tests::{
-    Host, Setup,
-    receivers::{KafkaBroker, Postgres},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
+
+use delfin_tests::{FakeStorages, Host, Setup, Site};
 use serde_json::{Value, json};
 
-/// The state is in a folder, as on a shared volume.
-const CONFIG: &str = r#"
+const EXPORTER: &str = r#"
 performance_exporters = ["central"]
-plugin_dirs = ["@/plugins"]
-state_dir = "@/state"
-[cluster]
-name = "CLUSTER"
-member = "MEMBER"
-postgres = "postgres://127.0.0.1:PORT/postgres?user=postgres"
-tls = false
-lease = "3s"
 [exporter.central]
 plugin = "PerformanceExporterScripted"
 [exporter.central.config]
 script = "@/script"
 received = "@/received"
-[api]
-listen = "127.0.0.1:0"
-[journal]
-min_free_bytes = 0
 "#;
 
-/// The state is on Kafka and in the database.
-const KAFKA: &str = r#"
-[cluster.kafka]
-bootstrap_servers = "SERVERS"
-replicas = 1
-tls = false
-[inventory]
-key_file = "@/key"
-"#;
-
-/// What the clusters have in common.
-struct Site {
-    broker: KafkaBroker,
-    database: Postgres,
-    _folder: Setup,
-}
-
-impl Site {
-    /// `None` where one of the servers is missing.
-    fn start() -> Option<Self> {
-        let folder = Setup::new(&[], "");
-        Some(Self {
-            broker: KafkaBroker::start()?,
-            database: Postgres::start(&folder.path(""), None)?,
-            _folder: folder,
-        })
-    }
-
-    /// A member whose exporter does what `script` says.
-    fn member(&self, cluster: &str, member: &str, script: &str, tables: &str) -> Setup {
-        let setup = Setup::new(&["scripted"], "");
-        setup.write_key("key");
-        setup.write("script", script);
-        let config = [CONFIG, tables]
-            .concat()
-            .replace("CLUSTER", cluster)
-            .replace("MEMBER", member)
-            .replace("PORT", &self.database.port().to_string())
-            .replace("SERVERS", &self.broker.servers());
-        setup.with_whole_config(&config)
-    }
+/// A member whose exporter does what `script` says.
+fn member(table: &str, script: &str) -> Setup {
+    let setup = Setup::new(&["scripted"], &[EXPORTER, table].concat());
+    setup.write_key("key");
+    setup.write("script", script);
+    setup
 }
 
 /// A host that is active.
@@ -119,9 +71,10 @@ fn every_host_shows_all_clusters_of_its_database() {
     let Some(site) = Site::start() else {
         return;
     };
-    let east = ["a", "b"].map(|name| site.member("east", name, "deliver", KAFKA));
-    let west = site.member("west", "a", "retry", KAFKA);
-    let shared = site.member("shared", "a", "deliver", "");
+    let on_kafka = |cluster, name| site.member(cluster, name, "3s") + &site.kafka();
+    let east = ["a", "b"].map(|name| member(&on_kafka("east", name), "deliver"));
+    let west = member(&on_kafka("west", "a"), "retry");
+    let shared = member(&site.member("shared", "a", "3s"), "deliver");
     let (east_a, west_a, shared_a) = (active(&east[0]), active(&west), active(&shared));
     let east_b = east[1].start();
     let storage = json!({"vendor": "fake_storage", "model": "fake_driver", "rest": {
@@ -207,4 +160,37 @@ fn every_host_shows_all_clusters_of_its_database() {
     clusters[2]["active"] = Value::Null;
     clusters[2]["members"] = json!([["a", "gone"]]);
     wait_for_clusters(&shared_a, &clusters);
+}
+
+/// `bench/benches/storages.rs` does the same with 10,000 storages at 60 seconds.
+#[test]
+fn each_window_of_many_storages_in_four_clusters_is_delivered_once() {
+    let Some(site) = Site::start() else {
+        return;
+    };
+    let storages = FakeStorages {
+        count: 75,
+        interval: Duration::from_secs(2),
+        volumes: 2,
+    };
+    let clusters = ["north", "east", "south", "west"].map(|cluster| {
+        let tables = site.member(cluster, "a", "10s") + &site.kafka();
+        let setup = Setup::new(&["file"], &(storages.config(cluster) + &tables));
+        setup.write_key("key");
+        let host = setup.start();
+        (setup, host)
+    });
+    for (setup, host) in &clusters {
+        let delivered = host.wait_for("windows of each storage", || {
+            let delivered = storages.delivered(setup);
+            (delivered.storages == storages.count && delivered.fewest >= 3).then_some(delivered)
+        });
+        // A busy machine skips some, and the windows after them are longer.
+        let samples = host.metrics();
+        let skipped = samples.samples().iter();
+        let skipped = skipped.filter(|sample| sample.name.ends_with("calls_skipped_total"));
+        let skipped: f64 = skipped.map(|sample| sample.value).sum();
+        assert!(delivered.missed as f64 <= skipped, "{delivered:?}");
+        assert_eq!(delivered.repeated, 0, "{delivered:?}");
+    }
 }

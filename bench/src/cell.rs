@@ -5,16 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Runtime, time::sleep};
-
-use crate::{
+use delfin_bench::{
     load::send,
     payload::{Form, Shape},
-    report::Row,
-    sink::Sink,
-    system::System,
     usage::{MemoryWatch, Usage},
 };
+use tokio::{runtime::Runtime, time::sleep};
+
+use crate::{report::Row, sink::Sink, system::System};
 
 /// How long sinks may take to get what was accepted, after the last request.
 const PATIENCE: Duration = Duration::from_secs(120);

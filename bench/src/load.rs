@@ -16,32 +16,32 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 
-const CONNECTIONS: usize = 16;
+pub const CONNECTIONS: usize = 16;
 
 /// How long a connection waits after it was asked to send again.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Where requests go.
 #[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
-    pub(crate) path: &'static str,
-    pub(crate) content_type: &'static str,
+pub struct Target {
+    pub address: SocketAddr,
+    pub path: &'static str,
+    pub content_type: &'static str,
 }
 
 /// What became of the requests of all connections.
 #[derive(Default)]
-pub(crate) struct Sent {
-    pub(crate) accepted: u64,
+pub struct Sent {
+    pub accepted: u64,
     /// Answered with 429 or 503.
-    pub(crate) refused: u64,
+    pub refused: u64,
     /// From sending a request until its acceptance, the shortest first.
-    pub(crate) latencies: Vec<Duration>,
+    pub latencies: Vec<Duration>,
 }
 
 impl Sent {
     /// The latency that this fraction of the accepted requests is below, in milliseconds.
-    pub(crate) fn latency(&self, fraction: f64) -> f64 {
+    pub fn latency(&self, fraction: f64) -> f64 {
         let at = (self.latencies.len() as f64 * fraction) as usize;
         self.latencies
             .get(at)
@@ -50,7 +50,7 @@ impl Sent {
 }
 
 /// Sends the bodies in turns, for this time.
-pub(crate) async fn send(target: &Target, bodies: &Arc<Vec<Bytes>>, time: Duration) -> Sent {
+pub async fn send(target: &Target, bodies: &Arc<Vec<Bytes>>, time: Duration) -> Sent {
     let end = Instant::now() + time;
     let mut connections = JoinSet::new();
     for number in 0..CONNECTIONS {

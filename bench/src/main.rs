@@ -10,12 +10,9 @@
 )]
 
 mod cell;
-mod load;
-mod payload;
 mod report;
 mod sink;
 mod system;
-mod usage;
 
 use std::{fs, path::PathBuf, time::Duration};
 

@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
 /// Occurs once in each series, or in each of its points: see [`Form::points_per_mark`].
-pub(crate) const MARK: &str = "bench-volume-";
+pub const MARK: &str = "bench-volume-";
 
 /// How many different bodies are sent in turns, so that no two requests in a row are equal.
 const BODIES: usize = 64;
@@ -17,13 +17,13 @@ const INTERVAL_MS: u64 = 60_000;
 
 /// A request: series, and points of each.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    pub(crate) series: usize,
-    pub(crate) points: usize,
+pub struct Shape {
+    pub series: usize,
+    pub points: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// Delfin's JSON, as the host takes it.
     DelfinJson,
     Arrow,
@@ -41,7 +41,7 @@ struct Series {
 }
 
 impl Form {
-    pub(crate) fn content_type(self) -> &'static str {
+    pub fn content_type(self) -> &'static str {
         match self {
             Self::DelfinJson | Self::Records => "application/json",
             Self::Arrow => "application/vnd.apache.arrow.stream",
@@ -50,7 +50,7 @@ impl Form {
     }
 
     /// The points for each mark, in requests and in what the program sends on.
-    pub(crate) fn points_per_mark(self, shape: Shape) -> usize {
+    pub fn points_per_mark(self, shape: Shape) -> usize {
         match self {
             Self::DelfinJson | Self::Records | Self::Arrow => shape.points,
             // Each point has the labels of its series.
@@ -58,7 +58,7 @@ impl Form {
         }
     }
 
-    pub(crate) fn bodies(self, shape: Shape) -> Vec<Bytes> {
+    pub fn bodies(self, shape: Shape) -> Vec<Bytes> {
         let bodies = (0..BODIES).map(|number| {
             let series = series(shape, number);
             match self {

@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use delfin_bench::payload::MARK;
 use http_body_util::{BodyExt, Empty};
 use hyper::{
     Request, Response,
@@ -20,8 +21,6 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use memchr::memmem::Finder;
 use tokio::net::{TcpListener, TcpSocket};
-
-use crate::payload::MARK;
 
 /// How many connections may wait.
 const BACKLOG: u32 = 128;

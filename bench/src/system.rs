@@ -11,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use delfin_bench::{load::Target, payload::Form};
 use tempfile::TempDir;
 
-use crate::{cell::Cell, load::Target, payload::Form};
+use crate::cell::Cell;
 
 /// How long a program may take to start.
 const START: Duration = Duration::from_secs(30);

@@ -15,22 +15,22 @@ use procfs::process::{Process, all_processes};
 const INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
-    pub(crate) cpu_seconds: f64,
-    pub(crate) written_bytes: u64,
+pub struct Usage {
+    pub cpu_seconds: f64,
+    pub written_bytes: u64,
     /// Memory that processes share counts once.
-    pub(crate) memory_bytes: u64,
+    pub memory_bytes: u64,
 }
 
 /// Looks at the memory of a program while it runs.
-pub(crate) struct MemoryWatch {
+pub struct MemoryWatch {
     peak: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
     watcher: JoinHandle<()>,
 }
 
 impl Usage {
-    pub(crate) fn of(pid: u32) -> Self {
+    pub fn of(pid: u32) -> Self {
         let mut all = Self::default();
         for process in family(pid) {
             // A process that has just ended is left out.
@@ -46,7 +46,7 @@ impl Usage {
 }
 
 impl MemoryWatch {
-    pub(crate) fn start(pid: u32) -> Self {
+    pub fn start(pid: u32) -> Self {
         let (peak, is_over) = (
             Arc::new(AtomicU64::new(0)),
             Arc::new(AtomicBool::new(false)),
@@ -67,7 +67,7 @@ impl MemoryWatch {
     }
 
     /// The most memory that was seen.
-    pub(crate) fn finish(self) -> u64 {
+    pub fn finish(self) -> u64 {
         self.is_over.store(true, Relaxed);
         self.watcher.join().expect("the watch of the memory ends");
         self.peak.load(Relaxed)

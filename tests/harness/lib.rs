@@ -22,6 +22,7 @@ pub mod receivers;
 pub mod redfish;
 mod row;
 mod series;
+mod site;
 mod soak;
 mod terminal;
 mod windows;
@@ -42,9 +43,12 @@ pub use outage::deliver_in_spite_of_outages;
 pub use receiver::{Behavior, Receiver};
 pub use row::Row;
 pub use series::one_series;
+pub use site::Site;
 pub use soak::soak;
 pub use terminal::TerminalCommand;
-pub use windows::{EVERY_RECORD, WINDOW_STORAGES, assert_each_window_once};
+pub use windows::{
+    DeliveredWindows, EVERY_RECORD, FakeStorages, WINDOW_STORAGES, assert_each_window_once,
+};
 
 use std::{
     fs,

@@ -1,6 +1,6 @@
 //! Storages that measure their windows, so that a test sees whether one is missing or there twice.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{Host, Setup};
 
@@ -36,6 +36,17 @@ start_from = "earliest"
 path = "@/records.jsonl"
 "#;
 
+/// A row for each window of [`FakeStorages`].
+const WINDOW_EXPORTER: &str = r#"
+performance_exporters = ["windows"]
+[exporter.windows]
+plugin = "PerformanceExporterFile"
+[exporter.windows.filter]
+include = ["resource_type=storage", "name=iops"]
+[exporter.windows.config]
+path = "@/windows.jsonl"
+"#;
+
 /// Waits until [`EVERY_RECORD`] has all records, and checks the windows of [`WINDOW_STORAGES`] in its file: those of a storage
 /// follow each other without a gap, and each is there once. Returns their number.
 ///
@@ -66,4 +77,69 @@ pub fn assert_each_window_once(host: &Host, setup: &Setup) -> usize {
         }
     }
     windows.values().map(Vec::len).sum()
+}
+
+/// Storages of the driver `fake_storage`, which have a point of each series in a window.
+pub struct FakeStorages {
+    pub count: usize,
+    pub interval: Duration,
+    pub volumes: usize,
+}
+
+/// The windows of all storages in a file of `PerformanceExporterFile`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveredWindows {
+    pub storages: usize,
+    pub windows: usize,
+    /// Of the storage that has the fewest.
+    pub fewest: usize,
+    /// Intervals in which no window begins, between two windows of a storage.
+    pub missed: usize,
+    /// Windows that are there again.
+    pub repeated: usize,
+}
+
+impl FakeStorages {
+    /// The exporter, whose file has one row for a window, and the tables of the storages. Storages of different clusters
+    /// have different ids.
+    #[must_use]
+    pub fn config(&self, cluster: &str) -> String {
+        let (volumes, interval) = (self.volumes, self.interval.as_millis());
+        let storage = |number| {
+            format!(
+                "[[storage]]\nvendor = \"fake_storage\"\nmodel = \"fake_driver\"\nname = \"{cluster}-{number}\"\n\
+                 performance.interval = \"{interval}ms\"\n\
+                 options = {{ volumes = {volumes}, storage_pools = 0, controllers = 0, ports = 0, disks = 0, filesystems = 0 }}\n"
+            )
+        };
+        let storages: String = (0..self.count).map(storage).collect();
+        format!("{WINDOW_EXPORTER}{storages}")
+    }
+
+    /// Reads the windows that the exporter of a host has delivered.
+    #[must_use]
+    pub fn delivered(&self, setup: &Setup) -> DeliveredWindows {
+        let mut starts = BTreeMap::<String, Vec<i64>>::new();
+        for row in setup.json_lines("windows.jsonl") {
+            let times = row["values"].as_object().into_iter().flatten();
+            let start = times.filter_map(|(time, _)| time.parse::<i64>().ok()).min();
+            let storage = row["labels"]["storage_id"].to_string();
+            starts.entry(storage).or_default().extend(start);
+        }
+        let mut found = DeliveredWindows {
+            storages: starts.len(),
+            fewest: starts.values().map(Vec::len).min().unwrap_or_default(),
+            ..DeliveredWindows::default()
+        };
+        for mut starts in starts.into_values() {
+            found.windows += starts.len();
+            starts.sort_unstable();
+            for pair in starts.windows(2) {
+                let gap = (pair[1] - pair[0]) as f64 / self.interval.as_millis() as f64;
+                found.missed += (gap.round() as usize).saturating_sub(1);
+                found.repeated += usize::from(pair[0] == pair[1]);
+            }
+        }
+        found
+    }
 }

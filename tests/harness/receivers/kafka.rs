@@ -169,6 +169,12 @@ impl KafkaBroker {
         self.running = None;
     }
 
+    /// The process whose children are the broker.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.process.id())
+    }
+
     /// The port without authentication.
     #[must_use]
     pub fn port(&self) -> u16 {

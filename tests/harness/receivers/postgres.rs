@@ -106,6 +106,11 @@ impl Postgres {
         self.port
     }
 
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.server.child.id()
+    }
+
     /// Runs a statement as `postgres`. Returns its rows, a line each.
     pub fn execute(&self, statement: &str) -> String {
         let folder = binaries("psql").unwrap_or_default();
