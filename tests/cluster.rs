@@ -730,6 +730,14 @@ impl<'a> LoadedPair<'a> {
         });
     }
 
+    /// Which host is active.
+    fn active(&self) -> usize {
+        wait_for("an active host", || {
+            let hosts = locked(self.hosts.read());
+            hosts.iter().position(Host::is_ready)
+        })
+    }
+
     fn kill_active(&self) {
         wait_for("an active host", || {
             let hosts = locked(self.hosts.read());
@@ -797,6 +805,109 @@ fn nothing_is_lost_when_brokers_hosts_and_the_database_are_killed_in_turn() {
         deliveries.len(),
         deliveries.len() - pair.arrived().len()
     );
+}
+
+/// What a host reaches the broker and the database through.
+struct HostNetwork {
+    broker: Relay,
+    database: Relay,
+}
+
+impl HostNetwork {
+    fn new(broker: u16, database: u16) -> Self {
+        Self {
+            broker: Relay::start(broker),
+            database: Relay::start(database),
+        }
+    }
+
+    /// Has a host reach the servers with these ports through this network.
+    fn connect(&self, setup: Setup, broker: u16, database: u16) -> Setup {
+        let config = read_to_string(setup.path("delfin.conf")).unwrap_or_default();
+        let config = config
+            .replace(&format!("127.0.0.1:{broker}"), &self.broker.address())
+            .replace(&format!("127.0.0.1:{database}"), &self.database.address());
+        setup.with_whole_config(&config)
+    }
+}
+
+/// The active host does not reach the broker: it accepts nothing until it does.
+fn cut_off_broker(load: &LoadedPair<'_>, networks: &[HostNetwork; 2]) {
+    let active = load.active();
+    let broker = &networks[active].broker;
+    broker.cut();
+    wait_for("a host that is not ready", || {
+        let is_ready = locked(load.hosts.read())[active].is_ready();
+        (!is_ready).then_some(())
+    });
+    broker.restore();
+    load.go_on();
+}
+
+/// The active host does not reach the database: it ends, and the other one accepts batches.
+fn cut_off_database(load: &LoadedPair<'_>, networks: &[HostNetwork; 2]) {
+    let active = load.active();
+    let database = &networks[active].database;
+    database.cut();
+    wait_for_takeover(load, active);
+    database.restore();
+    load.go_on();
+}
+
+/// The active host reaches nothing, and what it sends stays on the way until another host has taken over.
+fn delay_all_bytes(load: &LoadedPair<'_>, networks: &[HostNetwork; 2]) {
+    let active = load.active();
+    let HostNetwork { broker, database } = &networks[active];
+    broker.hold();
+    database.hold();
+    wait_for_takeover(load, active);
+    broker.release();
+    database.release();
+    load.go_on();
+}
+
+/// Waits until a host has lost its lease, and the other one accepts batches.
+fn wait_for_takeover(load: &LoadedPair<'_>, former: usize) {
+    wait_for("the end of a host without a network", || {
+        let is_alive = locked(load.hosts.write())[former].is_alive();
+        (!is_alive).then_some(())
+    });
+    let hosts = locked(load.hosts.read());
+    hosts[former].wait_for_log("has lost the lease of its cluster");
+    hosts[1 - former].wait_until_ready();
+    drop(hosts);
+    load.go_on();
+}
+
+#[test]
+fn nothing_is_lost_when_the_networks_of_the_active_host_fail_in_turn() {
+    let (Some(broker), Some(pair)) = (KafkaBroker::start(), Pair::new(SHORT)) else {
+        return;
+    };
+    let mut pair = pair.on_kafka(&broker.servers(), 1);
+    let ports = (broker.port(), pair.database.port());
+    let networks = [(); 2].map(|()| HostNetwork::new(ports.0, ports.1));
+    pair.a = networks[0].connect(pair.a, ports.0, ports.1);
+    pair.b = networks[1].connect(pair.b, ports.0, ports.1);
+    let load = LoadedPair::new([&pair.a, &pair.b], pair.start());
+    thread::scope(|scope| {
+        let _over = Finally(&load.is_over);
+        for _ in 0..2 {
+            scope.spawn(|| load.send());
+        }
+        for _ in 0..soak(1) {
+            load.go_on();
+            cut_off_broker(&load, &networks);
+            cut_off_database(&load, &networks);
+            delay_all_bytes(&load, &networks);
+        }
+    });
+    pair.acknowledged = locked(load.acknowledged.into_inner());
+    let [a, b] = locked(load.hosts.into_inner());
+    let active = a.wait_for("an active host", || {
+        [&a, &b].into_iter().find(|host| host.is_ready())
+    });
+    pair.assert_nothing_is_missing(active);
 }
 
 /// Hands the lease to `b` by its priority, and again after it was killed, while clients send batches.

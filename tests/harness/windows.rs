@@ -42,7 +42,8 @@ performance_exporters = ["windows"]
 [exporter.windows]
 plugin = "PerformanceExporterFile"
 [exporter.windows.filter]
-include = ["resource_type=storage", "name=iops"]
+include = ["name=iops"]
+exclude = ["resource_type=volume"]
 [exporter.windows.config]
 path = "@/windows.jsonl"
 "#;
