@@ -24,8 +24,7 @@ const TIME: Duration = Duration::from_secs(3);
 /// How many records of a host are written again and again.
 const RECORDS: usize = 256;
 
-/// A host writes at most this many records, and bytes, at once.
-const BATCH_RECORDS: &str = "1024";
+/// A host writes at most this many bytes at once.
 const BATCH_BYTES: &str = "8388608";
 
 /// How many records are on the way.
@@ -171,18 +170,20 @@ fn write(producer: &BaseProducer, topic: &str, records: &[Vec<u8>], end: Instant
 
 fn producer(servers: &str, pace: Pace) -> BaseProducer {
     let mut config = config(servers);
+    // A host that waits for each batch has no more to write than its clients send.
+    let clients = CONNECTIONS.to_string();
     config
         .set("acks", "all")
-        // Hosts need no idempotent producer, and compress small records of a request together.
+        // Hosts need no idempotent producer, and compress small records of a batch together.
         .set("compression.type", "zstd")
-        .set("batch.num.messages", BATCH_RECORDS)
+        .set("batch.num.messages", &clients)
         .set("batch.size", BATCH_BYTES)
         .set("message.max.bytes", BATCH_BYTES)
         .set("queue.buffering.max.kbytes", "65536");
     if pace == Pace::InStep {
         config
             .set("linger.ms", "0")
-            .set("queue.buffering.max.messages", CONNECTIONS.to_string());
+            .set("queue.buffering.max.messages", &clients);
     }
     config.create().expect("a producer")
 }

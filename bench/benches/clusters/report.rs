@@ -40,7 +40,7 @@ impl Cell {
         let processors = thread::available_parallelism().map_or(1, usize::from) as f64;
         let busy = hosts.micros.iter().sum::<f64>() * hosts.delivered / 1e6 / processors;
         format!(
-            "| {} | {} | {:.0} k | {:.0} k | {:.0} k, {:.2} | {:.0} k, {:.2} | {host:.2}, {broker:.2}, {database:.2}, {load:.2} | {:.2}, {:.2} | {:.0} % |",
+            "| {} | {} | {:.0} k | {:.0} k | {:.0} k, {:.2} | {:.0} k, {:.2} | {host:.3}, {broker:.3}, {database:.3}, {load:.3} | {:.3}, {:.3} | {:.0} % |",
             self.work,
             self.hosts,
             hosts.accepted / 1e3,
@@ -58,7 +58,7 @@ impl Cell {
     /// The medians as rows of `scripts/benchmarks`.
     pub(crate) fn rows(&self) -> Vec<Value> {
         let [hosts, in_step, alone] = self.medians();
-        let name = |what: &str| format!("{}, {} hosts/{what}", self.work, self.hosts);
+        let name = |what: &str| format!("{}, hosts: {}/{what}", self.work, self.hosts);
         let rates = [
             ("accepted", hosts.accepted),
             ("delivered", hosts.delivered),
