@@ -43,7 +43,7 @@ use self::{
     task::{StopReason, StorageTask, TaskControl, WallClock},
 };
 use super::{
-    destination::Destination,
+    destination::{Destination, DestinationError},
     driver::{Capabilities, DriverOptions},
     drivers::{DriverRegistry, UnknownDriver},
     resource::{ResourceKind, ResourceList},
@@ -70,6 +70,7 @@ const MAX_REST_BYTES: usize = 8 << 10;
 /// Runs the tasks of all storages; stops them when dropped.
 pub struct Scheduler {
     new_task: NewTask,
+    collected_until: CollectedUntil,
     tasks: Mutex<StorageTasks>,
     monitor: CollectMonitor,
 }
@@ -89,9 +90,22 @@ struct TaskHandle {
     requests: mpsc::UnboundedSender<StorageRequest>,
 }
 
+impl TaskHandle {
+    /// Waits until the task has ended.
+    async fn stop(self, reason: StopReason) {
+        self.stop.send_replace(Some(reason));
+        self.stop.closed().await;
+    }
+}
+
 type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Creates the task of a storage. Hides the type of the destination.
 type NewTask = Box<dyn Fn(CollectConfig, TaskControl) -> (SharedStats, TaskFuture) + Send + Sync>;
+
+type UntilFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<i64>, DestinationError>> + Send + 'a>>;
+/// [`Destination::collected_until`].
+type CollectedUntil = Box<dyn for<'a> Fn(&'a str) -> UntilFuture<'a> + Send + Sync>;
 
 impl CollectMonitor {
     /// The statistics of each storage, by storage id.
@@ -141,6 +155,7 @@ impl Scheduler {
         }
         let limiter = CallLimiter::new(limits.calls_per_site);
         let registry = registry.clone();
+        let collected_until = until_of(&destination);
         let new_task = move |config, control| {
             let shared = (
                 Arc::clone(&destination),
@@ -155,6 +170,7 @@ impl Scheduler {
         };
         let scheduler = Self {
             new_task: Box::new(new_task),
+            collected_until,
             tasks: Mutex::new(StorageTasks {
                 running: JoinSet::new(),
                 by_storage: BTreeMap::new(),
@@ -167,7 +183,7 @@ impl Scheduler {
         Ok(scheduler)
     }
 
-    /// Starts to collect from a storage. Replaces a storage of the same id. A storage
+    /// Starts to collect from a storage. Replaces a storage of the same id, once nothing of that one is on its way to the destination. A storage
     /// without a driver waits for it. Must be called within a tokio runtime.
     pub fn add(&self, config: CollectConfig) {
         let id = config.id.clone();
@@ -181,8 +197,13 @@ impl Scheduler {
         };
         let (stats, task) = (self.new_task)(config, control);
         self.monitor.lock().insert(id.clone(), stats);
-        tasks.by_storage.insert(id, TaskHandle { stop, requests });
-        tasks.running.spawn(task);
+        let earlier = tasks.by_storage.insert(id, TaskHandle { stop, requests });
+        tasks.running.spawn(async move {
+            if let Some(earlier) = earlier {
+                earlier.stop(StopReason::Replaced).await;
+            }
+            task.await;
+        });
         // Tasks of removed storages stay in the set until they are joined.
         while tasks.running.try_join_next().is_some() {}
     }
@@ -218,6 +239,21 @@ impl Scheduler {
             task.stop.send_replace(Some(StopReason::Removed));
         }
         self.monitor.lock().remove(id);
+    }
+
+    /// As [`remove`](Self::remove), and waits until nothing of the storage is on its way to the destination. Returns until when the
+    /// destination has it.
+    ///
+    /// # Errors
+    ///
+    /// The destination does not know. The storage is removed in any case.
+    pub async fn remove_and_wait(&self, id: &str) -> Result<Option<i64>, DestinationError> {
+        let task = self.tasks().by_storage.remove(id);
+        if let Some(task) = task {
+            task.stop(StopReason::Removed).await;
+        }
+        self.monitor.lock().remove(id);
+        (self.collected_until)(id).await
     }
 
     /// Asks a storage for its alerts. Waits for the call in progress.
@@ -342,6 +378,14 @@ impl Scheduler {
     fn tasks(&self) -> MutexGuard<'_, StorageTasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn until_of<D: Destination>(destination: &Arc<D>) -> CollectedUntil {
+    let destination = Arc::clone(destination);
+    Box::new(move |id| {
+        let destination = Arc::clone(&destination);
+        Box::pin(async move { destination.collected_until(id).await })
+    })
 }
 
 impl std::fmt::Debug for Scheduler {

@@ -62,6 +62,8 @@ pub(super) struct StorageTask<D> {
 pub(super) enum StopReason {
     /// The storage was removed: its alerts have ended.
     Removed,
+    /// Another task collects from the storage from now on.
+    Replaced,
     HostStops,
 }
 
@@ -430,7 +432,7 @@ impl<D: Destination> StorageTask<D> {
     async fn resume_windows(&mut self, now_ms: i64) -> Result<(), CollectError> {
         let accepted = self.destination.collected_until(&self.config.id).await;
         let accepted = accepted.map_err(CollectError::Destination)?;
-        if let Some(until_ms) = accepted.or(self.config.collected_until_ms) {
+        if let Some(until_ms) = accepted.max(self.config.collected_until_ms) {
             let now = Instant::now();
             if self.config.schedule.backfill {
                 self.windows.resume_with_backfill(until_ms, now_ms, now);

@@ -220,6 +220,13 @@ impl Fixture {
     }
 }
 
+/// Waits until the driver of `s` has answered.
+async fn first_answer(scheduler: &Scheduler) {
+    while scheduler.monitor().stats()["s"].succeeded == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The window of points.
 fn window_of(collected: &CollectedBatch) -> (i64, i64) {
     let AnyBatch::Performance(batch) = &collected.batch.rows else {
@@ -350,9 +357,7 @@ async fn a_stop_waits_for_a_batch_on_its_way_to_the_destination() {
     let destination = Arc::clone(&fixture.destination);
     let busy = destination.permits.acquire().await.unwrap();
     let scheduler = fixture.start();
-    while scheduler.monitor().stats()["s"].succeeded == 0 {
-        tokio::task::yield_now().await;
-    }
+    first_answer(&scheduler).await;
     let stop = tokio::spawn(async move { scheduler.stop().await });
     tokio::task::yield_now().await;
     assert!(!stop.is_finished());
@@ -544,6 +549,45 @@ async fn the_last_batch_of_a_removed_storage_is_an_empty_complete_list_of_its_al
         (last.storage_id.as_deref(), last.complete),
         (Some("s"), true)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_is_waited_for_ends_after_the_last_batch_and_tells_until_when_it_was_collected()
+ {
+    let mut fixture = Fixture::new();
+    fixture.measured("s", |_| Ok(()));
+    let destination = Arc::clone(&fixture.destination);
+    destination.collected.lock().unwrap().push(Ok(None));
+    let busy = destination.permits.acquire().await.unwrap();
+    let scheduler = fixture.start();
+    first_answer(&scheduler).await;
+    let until = Ok(Some(1_000_000));
+    destination.collected.lock().unwrap().push(until);
+    let removal = tokio::spawn(async move { scheduler.remove_and_wait("s").await });
+    sleep(INTERVAL * 3).await;
+    assert!(!removal.is_finished());
+    drop(busy);
+    let until = removal.await.unwrap().unwrap();
+    assert_eq!(until, Some(1_000_000));
+    assert_eq!(fixture.windows(1).await, [(990_000, 1_000_000)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_is_replaced_is_not_called_until_its_last_batch_has_arrived() {
+    let mut fixture = Fixture::new();
+    fixture.measured("s", |_| Ok(()));
+    let destination = Arc::clone(&fixture.destination);
+    let busy = destination.permits.acquire().await.unwrap();
+    let scheduler = fixture.start();
+    first_answer(&scheduler).await;
+    scheduler.add(fixture.storages[0].clone());
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    let stats = &scheduler.monitor().stats()["s"];
+    assert_eq!((&stats.state, stats.succeeded), (&CollectState::Waiting, 0));
+    drop(busy);
+    assert_eq!(fixture.windows(2).await[0], (990_000, 1_000_000));
 }
 
 #[tokio::test(start_paused = true)]
