@@ -130,6 +130,7 @@ impl Host {
         tokio::spawn(removed);
         tokio::spawn(storages::sync_on_schedule(Arc::downgrade(&storages)));
         tokio::spawn(storages::send_resource_series(Arc::downgrade(&storages)));
+        tokio::spawn(storages::take_in_moved(Arc::downgrade(&storages)));
         let traps = start_traps(&config, &mappings, &storages, &journals).await?;
         let models = &config.traps.validated_models;
         if !models.is_empty() {

@@ -1,19 +1,27 @@
-//! `GET /v1/clusters`: the clusters of the database, with their members and what they deliver.
+//! `GET /v1/clusters`: the clusters of the database, with their members and what they deliver. `GET /v1/clusters/storages`: their
+//! registered storages.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    error::ApiError, extract::Json, members::MemberRow, responses::DatabaseUnavailable,
+    error::ApiError,
+    extract::{Json, Query},
+    members::MemberRow,
+    responses::{DatabaseUnavailable, InvalidQuery},
     state::ClusterPart,
 };
 use crate::{
     clock::rfc3339,
     cluster::MemberRole,
     clusters::{ClusterList, ClusterSummary},
+    inventory::StorageOfCluster,
     journal::CursorSummary,
 };
+
+const DEFAULT_LIMIT: u32 = 1000;
+const MAX_LIMIT: u32 = 10_000;
 
 /// The clusters of the database.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -110,6 +118,92 @@ pub(super) async fn list_clusters(
         total,
         clusters: clusters.into_iter().map(ClusterRow::from).collect(),
     }))
+}
+
+/// A page of the registered storages of all clusters.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListClusterStoragesQuery {
+    /// Maximum number of storages; at most 10000.
+    #[param(default = 1000)]
+    limit: u32,
+    /// Number of storages to skip.
+    #[param(default = 0)]
+    offset: u64,
+}
+
+impl Default for ListClusterStoragesQuery {
+    fn default() -> Self {
+        Self {
+            limit: DEFAULT_LIMIT,
+            offset: 0,
+        }
+    }
+}
+
+/// Registered storages of all clusters.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct ClusterStoragesResponse {
+    /// Number of storages in all clusters.
+    total: u64,
+    /// By cluster, the earliest first. Empty if the host belongs to no cluster.
+    storages: Vec<ClusterStorageRow>,
+}
+
+/// A registered storage of a cluster.
+#[derive(Debug, Serialize, ToSchema)]
+struct ClusterStorageRow {
+    /// Name of the cluster that the storage belongs to.
+    #[schema(example = "delfin")]
+    cluster: String,
+    id: String,
+    name: String,
+    vendor: String,
+    model: String,
+    serial_number: String,
+}
+
+/// Lists the registered storages of all clusters that have their state in the database. Storages that a configuration declares are
+/// not in the database.
+#[utoipa::path(
+    get,
+    path = "/v1/clusters/storages",
+    params(ListClusterStoragesQuery),
+    responses(
+        (status = 200, body = ClusterStoragesResponse, description = "The storages"),
+        InvalidQuery,
+        DatabaseUnavailable,
+    ),
+)]
+pub(super) async fn list_storages_of_clusters(
+    State(cluster): State<Option<ClusterPart>>,
+    Query(ListClusterStoragesQuery { limit, offset }): Query<ListClusterStoragesQuery>,
+) -> Result<Json<ClusterStoragesResponse>, ApiError> {
+    let Some(ClusterPart { clusters, .. }) = cluster else {
+        return Ok(Json(ClusterStoragesResponse::default()));
+    };
+    let page = clusters.storages(limit.min(MAX_LIMIT), offset);
+    let (total, storages) = page
+        .await
+        .map_err(|reason| ApiError::DatabaseUnavailable { reason })?;
+    Ok(Json(ClusterStoragesResponse {
+        total,
+        storages: storages.into_iter().map(ClusterStorageRow::from).collect(),
+    }))
+}
+
+impl From<StorageOfCluster> for ClusterStorageRow {
+    fn from(StorageOfCluster { cluster, id, info }: StorageOfCluster) -> Self {
+        Self {
+            cluster,
+            id: id.to_string(),
+            name: info.name,
+            vendor: info.vendor,
+            model: info.model,
+            serial_number: info.serial_number,
+        }
+    }
 }
 
 impl From<ClusterSummary> for ClusterRow {

@@ -195,6 +195,8 @@ api_errors! {
     StorageIsDeclared { id: String }
         => CONFLICT, "StorageIsDeclared",
            "Storage {} is declared in the configuration file and can be changed there only.", (id);
+    StorageCannotMove { id: String, reason: String }
+        => CONFLICT, "StorageCannotMove", "Storage {} cannot be moved: {}.", (id, reason);
 
     StorageTimeout
         => INTERNAL_SERVER_ERROR, "StorageBackendException", "Storage does not answer in time.", (),

@@ -143,6 +143,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(members::list_members))
         .routes(routes!(members::hand_over))
         .routes(routes!(clusters::list_clusters))
+        .routes(routes!(clusters::list_storages_of_clusters))
         .routes(routes!(
             log_level::show_log_levels,
             log_level::set_log_level

@@ -33,6 +33,10 @@ documented! {
     #[response(status = 409)]
     StorageIsDeclared;
 
+    /// The configuration declares the storage, or it cannot be moved to the cluster; `error_msg` has the reason
+    #[response(status = 409)]
+    StorageCannotMove;
+
     /// No configured exporter has this name
     #[response(status = 404)]
     ExporterNotFound;

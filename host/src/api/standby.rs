@@ -112,6 +112,7 @@ pub(super) fn standby_router(state: StandbyState) -> Router {
         .routes(routes!(readyz))
         .routes(routes!(members::list_members))
         .routes(routes!(clusters::list_clusters))
+        .routes(routes!(clusters::list_storages_of_clusters))
         .routes(routes!(metrics::metrics));
     let refused = state.clone();
     let fallback = move || std::future::ready(refused.refusal());

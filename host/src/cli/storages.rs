@@ -1,5 +1,6 @@
 //! `storages`: lists, registers, changes, syncs and removes storages of the running host.
 
+mod clusters;
 mod import;
 mod labels;
 mod processes;
@@ -34,7 +35,7 @@ pub enum StoragesCommand {
     List(ListStoragesArgs),
 
     /// Show the process of the driver of each storage, if the driver is a plugin
-    Processes(ListStoragesArgs),
+    Processes(StorageProcessesArgs),
 
     /// Register a storage and start to collect from it
     Add(AddStorageArgs),
@@ -54,6 +55,9 @@ pub enum StoragesCommand {
     /// List the resources of a storage: pools, volumes, disks and others
     Resources(ListResourcesArgs),
 
+    /// Move a registered storage to another cluster of the same database
+    Move(MoveStorageArgs),
+
     /// Remove a registered storage
     Remove(RemoveStorageArgs),
 
@@ -63,6 +67,16 @@ pub enum StoragesCommand {
 
 #[derive(Debug, clap::Args)]
 pub struct ListStoragesArgs {
+    /// List the registered storages of all clusters of the database
+    #[arg(long)]
+    pub all_clusters: bool,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StorageProcessesArgs {
     #[command(flatten)]
     pub host: HostArgs,
 }
@@ -139,6 +153,18 @@ pub struct SyncStoragesArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct MoveStorageArgs {
+    /// Id of the storage, as `storages list` shows it
+    pub id: String,
+
+    /// Name of the cluster, as `clusters` shows it
+    pub cluster: String,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct RemoveStorageArgs {
     /// Id of the storage, as `storages list` shows it
     pub id: String,
@@ -177,6 +203,7 @@ pub(super) fn run(
         StoragesCommand::Resources(args) => {
             resources::run(options, args, &path_of(&args.id)?, output)
         }
+        StoragesCommand::Move(args) => move_storage(options, args, output),
         StoragesCommand::Remove(args) => remove(options, args, output),
         StoragesCommand::Import(args) => import::run(options, args, output),
     }
@@ -188,6 +215,9 @@ fn list(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let client = options.host_client(&args.host)?;
+    if args.all_clusters {
+        return clusters::list(&client, output);
+    }
     let response = client.get(PATH)?;
     if output.is_json() {
         return output.line(&response);
@@ -219,6 +249,21 @@ fn add(
     let storage: StorageRow = client.parse(PATH, &response)?;
     let name = storage.name.unwrap_or_default();
     output.line(&format!("{}: {name} is registered", storage.id))
+}
+
+fn move_storage(
+    options: &GlobalOptions,
+    args: &MoveStorageArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = options.host_client(&args.host)?;
+    let (id, cluster) = (&args.id, &args.cluster);
+    let body = json!({ "cluster": cluster }).to_string();
+    let response = client.post_json(&format!("{}/move", path_of(id)?), &body)?;
+    if output.is_json() {
+        return output.line(&response);
+    }
+    output.line(&format!("{id}: is moved to cluster `{cluster}`"))
 }
 
 fn remove(

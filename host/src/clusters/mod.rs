@@ -15,7 +15,7 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     cluster::{ClusterMember, ClusterMembers, MemberView, active_member, list_clusters},
-    inventory::{cluster_of_storage, count_storages},
+    inventory::{StorageOfCluster, cluster_of_storage, count_storages, list_storages_of_clusters},
     journal::{CursorSummary, summarize_cursors},
     postgres::{CALL_TIMEOUT, ClusterDatabase, StoreError},
 };
@@ -90,6 +90,23 @@ impl Clusters {
     pub async fn list(&self) -> Result<ClusterList, String> {
         let lease = self.lease;
         self.read(async move |tx| list(tx, lease).await).await
+    }
+
+    /// A page of the registered storages of all clusters that have their state in the database, by cluster, and how many there are.
+    ///
+    /// # Errors
+    ///
+    /// The reason, with the remedy.
+    pub async fn storages(
+        &self,
+        limit: u32,
+        offset: u64,
+    ) -> Result<(u64, Vec<StorageOfCluster>), String> {
+        let (limit, offset) = (i64::from(limit), i64::try_from(offset).unwrap_or(i64::MAX));
+        let page = async move |tx: &Transaction<'_>| {
+            list_storages_of_clusters(tx.client(), limit, offset).await
+        };
+        self.read(page).await
     }
 
     /// The cluster in which a storage is registered; `None` if it is in none.

@@ -106,6 +106,31 @@ pub enum RekeyError {
     Inventory(#[from] InventoryError),
 }
 
+/// Why a storage cannot be moved to a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    #[error(
+        "the inventory of this host is in its state folder (register the storage on the other host, and remove it here)"
+    )]
+    NoDatabase,
+    #[error("it belongs to cluster `{cluster}` already")]
+    SameCluster { cluster: String },
+    /// Or its state is in a shared folder.
+    #[error(
+        "no cluster `{cluster}` has its storages in the database (see `delfin-host clusters`; its host must have been active once)"
+    )]
+    UnknownCluster { cluster: String },
+    #[error("an earlier version was last active in cluster `{cluster}` (update its hosts first)")]
+    EarlierVersion { cluster: String },
+    #[error(
+        "cluster `{cluster}` has another key of its inventory (give both clusters the same `inventory.key_file`, with `delfin-host \
+         inventory rekey --key-file`)"
+    )]
+    OtherKey { cluster: String },
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+}
+
 impl From<rusqlite::Error> for RekeyError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Inventory(error.into())

@@ -29,9 +29,12 @@ use uuid::Uuid;
 pub use alert_source::{
     AlertSource, SnmpAuthProtocol, SnmpConfig, SnmpPrivacyProtocol, SnmpSecurityLevel, SnmpVersion,
 };
-pub use error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError};
+pub use error::{InventoryError, InventoryFault, InventoryOpenError, MoveError, RekeyError};
 pub use place::InventoryPlace;
-pub(crate) use postgres::{check_key, cluster_of_storage, count_storages};
+pub use postgres::StorageOfCluster;
+pub(crate) use postgres::{
+    check_key, cluster_of_storage, count_storages, list_storages_of_clusters,
+};
 pub(crate) use resources::RESOURCES;
 pub use resources::{
     ListState, ResourceQuery, ResourceQueryError, ResourceStore, SortDirection, StoredResource,
@@ -125,13 +128,28 @@ pub trait Inventory: Send + Sync {
     /// Removes a storage, its access data and its alert source. Returns whether the storage existed.
     fn remove(&self, id: Uuid) -> Result<bool, InventoryError>;
 
-    /// Until when each storage was collected by hosts whose journal did not note it, in milliseconds since
-    /// the Unix epoch. It does not change any more.
+    /// Until when each storage was collected according to no journal of this host, in milliseconds since the Unix epoch: hosts of
+    /// an earlier version did not note it there, and another cluster may have had the storage.
     fn earlier_progress(&self) -> Result<BTreeMap<String, i64>, InventoryError>;
 
     /// Seals all secrets with another key: the one in the file, or a new one in the state folder.
     /// Returns their number.
     fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError>;
+
+    /// The storages of another cluster of the same database, if a storage can be moved there.
+    fn storages_of(&self, cluster: &str) -> Result<Vec<Registration>, MoveError>;
+
+    /// Gives a storage to another cluster, with its access data and alert source, and the time until which it was collected. Returns
+    /// whether the storage existed.
+    fn move_to(
+        &self,
+        id: Uuid,
+        cluster: &str,
+        collected_until_ms: Option<i64>,
+    ) -> Result<bool, InventoryError>;
+
+    /// Changes whenever another cluster has moved a storage here; `None`: none can.
+    fn arrivals(&self) -> Result<Option<i64>, InventoryError>;
 
     /// Why changes would not last, although the inventory is open.
     fn fault(&self) -> Option<InventoryFault>;

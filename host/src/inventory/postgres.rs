@@ -2,22 +2,26 @@
 //!
 //! Secrets are sealed before they get to the connection.
 
+mod clusters;
+mod moves;
+
 use std::{
     collections::BTreeMap,
+    fmt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use delfin_plugin_api::postgres::{
-    PostgresError,
-    tokio_postgres::{Client, Row},
-};
+use delfin_plugin_api::postgres::tokio_postgres::{Client, Row};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+pub use self::clusters::StorageOfCluster;
+pub(crate) use self::clusters::{cluster_of_storage, count_storages, list_storages_of_clusters};
+use self::moves::key_proof;
 use super::{
     Access, AlertSource, Inventory, PerformanceSchedule, Registration,
-    error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError, json_text},
+    error::{InventoryError, InventoryFault, InventoryOpenError, MoveError, RekeyError, json_text},
     key_place::KeyPlace,
     seal::Sealer,
     sealed::{SealedAlertSource, SealedRegistration, SealedText, SecretKind},
@@ -45,6 +49,10 @@ impl PostgresInventory {
         let texts = texts(&database)?;
         let sealer = key.open(&texts)?;
         check_texts(&texts, &sealer, key.path())?;
+        let proof = key_proof(&sealer)?;
+        database
+            .execute(SET_KEY_PROOF, vec![Box::new(proof)])
+            .map_err(InventoryError::from)?;
         Ok(Self {
             database,
             key: key.clone(),
@@ -81,15 +89,17 @@ impl PostgresInventory {
     }
 
     fn seal_again(&self, old: &mut Sealer, new: Sealer) -> Result<usize, RekeyError> {
-        let texts = texts(&self.database)?;
-        let sealed = texts.iter().map(|text| text.seal_again(old, &new));
-        let sealed = sealed.collect::<Result<Vec<SealedText>, _>>()?;
+        let (from, to) = (old.clone(), new.clone());
+        let proof = key_proof(&new)?;
+        // A storage that another cluster moves here meanwhile is in it, or is refused because of the other key.
         let written = self.database.change(async move |tx, lease| {
             const ACCESS: &str =
                 "UPDATE delfin_storages SET access = $3 WHERE lease = $1 AND id = $2";
             const SNMP: &str =
                 "UPDATE delfin_alert_sources SET snmp = $3 WHERE lease = $1 AND storage_id = $2";
-            for one in &sealed {
+            let texts = read_texts(tx.client(), lease).await?;
+            for text in &texts {
+                let one = text.seal_again(&from, &to).map_err(content)?;
                 let update = match one.kind {
                     SecretKind::Access => ACCESS,
                     SecretKind::Snmp => SNMP,
@@ -97,11 +107,12 @@ impl PostgresInventory {
                 tx.execute(update, &[&lease, &one.id.to_string(), &one.text])
                     .await?;
             }
-            Ok(())
+            tx.execute(SET_KEY_PROOF, &[&lease, &proof]).await?;
+            Ok(texts.len())
         });
-        written.map_err(InventoryError::from)?;
+        let texts = written.map_err(InventoryError::from)?;
         *old = new;
-        Ok(texts.len())
+        Ok(texts)
     }
 }
 
@@ -127,30 +138,6 @@ pub(crate) async fn check_key(
     checked.map_err(|error| error.to_string())
 }
 
-/// How many storages are registered in each of these clusters. One without any is left out.
-pub(crate) async fn count_storages(
-    client: &Client,
-    clusters: &[String],
-) -> Result<BTreeMap<String, u64>, PostgresError> {
-    const COUNT: &str =
-        "SELECT lease, count(*) FROM delfin_storages WHERE lease = ANY($1) GROUP BY lease";
-    let rows = client.query(COUNT, &[&clusters]).await?;
-    let counts = rows
-        .iter()
-        .map(|row| (row.get(0), row.get::<_, i64>(1).cast_unsigned()));
-    Ok(counts.collect())
-}
-
-/// The cluster in which a storage is registered; the first one by name if there are several.
-pub(crate) async fn cluster_of_storage(
-    client: &Client,
-    id: &str,
-) -> Result<Option<String>, PostgresError> {
-    const FIND: &str = "SELECT lease FROM delfin_storages WHERE id = $1 ORDER BY lease LIMIT 1";
-    let row = client.query_opt(FIND, &[&id]).await?;
-    Ok(row.map(|row| row.get(0)))
-}
-
 fn check_texts(
     texts: &[SealedText],
     sealer: &Sealer,
@@ -167,11 +154,8 @@ fn check_texts(
 
 impl Inventory for PostgresInventory {
     fn storages(&self) -> Result<Vec<Registration>, InventoryError> {
-        const LIST: &str = "SELECT id, vendor, model, storage_name, info, perf_collection, interval_ms, is_historic,
-               created_us, updated_us, access, labels
-             FROM delfin_storages WHERE lease = $1 ORDER BY created_us, id";
         let sealer = self.lock();
-        let stored = self.rows(LIST, registration)?.into_iter();
+        let stored = self.rows(LIST_STORAGES, registration)?.into_iter();
         stored.map(|one| sealer.registration(one)).collect()
     }
 
@@ -286,7 +270,33 @@ impl Inventory for PostgresInventory {
     }
 
     fn earlier_progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
-        Ok(BTreeMap::new())
+        const LIST: &str = "SELECT id, collected_until_ms FROM delfin_storages
+             WHERE lease = $1 AND collected_until_ms IS NOT NULL";
+        let rows = self.rows(LIST, |row| Ok((row.get(0), row.get(1))))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    fn storages_of(&self, cluster: &str) -> Result<Vec<Registration>, MoveError> {
+        moves::storages_of(&self.database, &self.lock(), cluster)
+    }
+
+    fn move_to(
+        &self,
+        id: Uuid,
+        cluster: &str,
+        collected_until_ms: Option<i64>,
+    ) -> Result<bool, InventoryError> {
+        moves::move_to(
+            &self.database,
+            &self.lock(),
+            (id, cluster),
+            collected_until_ms,
+        )
+    }
+
+    fn arrivals(&self) -> Result<Option<i64>, InventoryError> {
+        const COUNT: &str = "SELECT arrivals FROM delfin_states WHERE lease = $1";
+        Ok(self.rows(COUNT, |row| Ok(row.get(0)))?.pop())
     }
 
     fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError> {
@@ -299,6 +309,13 @@ impl Inventory for PostgresInventory {
         None
     }
 }
+
+const LIST_STORAGES: &str =
+    "SELECT id, vendor, model, storage_name, info, perf_collection, interval_ms, is_historic,
+       created_us, updated_us, access, labels
+     FROM delfin_storages WHERE lease = $1 ORDER BY created_us, id";
+
+const SET_KEY_PROOF: &str = "UPDATE delfin_states SET key_proof = $2 WHERE lease = $1";
 
 const REMOVE_SOURCE: &str = "DELETE FROM delfin_alert_sources WHERE lease = $1 AND storage_id = $2";
 
@@ -354,6 +371,10 @@ fn id(row: &Row, column: usize) -> Result<Uuid, StoreError> {
 /// A value that is stored as JSON.
 fn json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T, StoreError> {
     serde_json::from_str(row.get(column)).map_err(|_| damaged(row, column))
+}
+
+fn content(error: impl fmt::Display) -> StoreError {
+    StoreError::Content(error.to_string())
 }
 
 fn damaged(row: &Row, column: usize) -> StoreError {

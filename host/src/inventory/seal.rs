@@ -27,6 +27,7 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
 /// Seals and unseals with one key.
+#[derive(Clone)]
 pub(super) struct Sealer(XChaCha20Poly1305);
 
 /// Who may be able to read a key.

@@ -21,6 +21,14 @@ CREATE TABLE IF NOT EXISTS delfin_collected_windows (
     accepted_ms bigint NOT NULL,
     PRIMARY KEY (journal, storage_id)
 );
+ALTER TABLE delfin_states
+    -- A text that the key of the inventory seals, so that another cluster can tell whether it has the same key; NULL until a host
+    -- that knows the column has opened the inventory.
+    ADD COLUMN IF NOT EXISTS key_proof bytea,
+    -- Grows with each storage that another cluster moves here.
+    ADD COLUMN IF NOT EXISTS arrivals bigint NOT NULL DEFAULT 0;
+-- Until when the cluster that had the storage before collected from it.
+ALTER TABLE delfin_storages ADD COLUMN IF NOT EXISTS collected_until_ms bigint;
 CREATE TABLE IF NOT EXISTS delfin_schema (
     -- One row.
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),

@@ -40,6 +40,9 @@ pub enum StorageError {
     /// The configuration declares the storage.
     #[error("the configuration declares storage `{id}`")]
     Declared { id: String },
+    /// The storage cannot be moved to the cluster.
+    #[error("storage `{id}` cannot be moved: {reason}")]
+    CannotMove { id: String, reason: String },
     /// The storage was removed meanwhile, or the host stops.
     #[error("the storage was removed meanwhile, or the host stops")]
     Gone,

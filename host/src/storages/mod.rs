@@ -15,6 +15,7 @@ mod error;
 mod identity;
 mod import;
 mod labels;
+mod moves;
 mod parts;
 mod removed;
 mod reopen;
@@ -39,6 +40,7 @@ pub use alert_sources::{AlertSources, UsedAlertSources};
 pub use error::StorageError;
 pub use identity::{RegisteredTwin, StorageIdentity};
 pub use import::ImportState;
+pub use moves::take_in_moved;
 pub use parts::StorageParts;
 pub use removed::end_alerts_of_removed;
 pub use resource_series::send_resource_series;
@@ -90,8 +92,8 @@ pub struct Storages {
     alert_sources: watch::Sender<AlertSources>,
     /// Those that the receiver of traps uses, if there is one.
     used_sources: watch::Sender<Option<AlertSources>>,
-    /// Held from the last check for a duplicate until the storage is in the inventory, and while the
-    /// inventory is opened again. Not held while a storage is asked: one that hangs must not block the others.
+    /// Held from the last check for a duplicate until the storage is in the inventory, while a storage is removed or moved, and while
+    /// the inventory is read again. Not held while a storage is asked: one that hangs must not block the others.
     registering: tokio::sync::Mutex<()>,
     place: InventoryPlace,
     inventory: SharedInventory,
@@ -235,9 +237,10 @@ impl Storages {
     /// # Errors
     ///
     /// The storage does not exist, or it is declared.
-    pub fn remove(&self, id: &str) -> Result<(), StorageError> {
+    pub async fn remove(&self, id: &str) -> Result<(), StorageError> {
+        let _one_at_a_time = self.registering.lock().await;
         let id = self.registered_id(id)?;
-        self.inventory()?.remove(id)?;
+        self.write(move |inventory| inventory.remove(id)).await?;
         self.registered().remove(&id);
         self.forget_alert_source(id);
         self.stop_collecting(id);

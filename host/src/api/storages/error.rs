@@ -24,6 +24,7 @@ impl From<StorageError> for ApiError {
             StorageError::Syncing { id } => Self::StorageIsSyncing { id },
             StorageError::DriverNotFound { driver } => Self::StorageDriverNotFound { driver },
             StorageError::Declared { id } => Self::StorageIsDeclared { id },
+            StorageError::CannotMove { id, reason } => Self::StorageCannotMove { id, reason },
             StorageError::Gone => Self::StorageRemoved,
             StorageError::Call(error) => error.into(),
             StorageError::Timeout => Self::StorageTimeout,

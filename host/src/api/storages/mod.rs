@@ -9,6 +9,7 @@ mod error;
 mod import;
 mod labels;
 mod metrics_config;
+mod moves;
 mod owner;
 mod query;
 mod request;
@@ -25,7 +26,6 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    blocking,
     error::{ApiError, ErrorBody},
     extract::{DelfinQuery, Json, Path},
     responses::{
@@ -34,7 +34,7 @@ use super::{
     },
     state::{ApiState, HostPhase},
 };
-use crate::storages::{StorageError, Storages};
+use crate::storages::Storages;
 pub(super) use owner::name_owner;
 use query::{ListStoragesQuery, StoragePage};
 use request::RegisterStorageRequest;
@@ -70,6 +70,7 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         .routes(routes!(capabilities::show_capabilities))
         .routes(routes!(alerts::clear_alert))
         .routes(routes!(import::import_storage))
+        .routes(routes!(moves::move_storage))
         .routes(routes!(sync::sync_storages))
         .routes(routes!(sync::sync_storage))
         .routes(routes!(
@@ -178,7 +179,6 @@ async fn delete_storage(
     State(storages): State<Arc<Storages>>,
     Path(StoragePath { id }): Path<StoragePath>,
 ) -> Result<StatusCode, ApiError> {
-    let removed: Result<(), StorageError> = blocking(move || storages.remove(&id)).await?;
-    removed?;
+    storages.remove(&id).await?;
     Ok(StatusCode::ACCEPTED)
 }

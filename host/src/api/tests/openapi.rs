@@ -13,7 +13,7 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     }
 }
 
-const ROUTES: [&str; 93] = [
+const ROUTES: [&str; 95] = [
     "DELETE /v1/storages/{id}",
     "DELETE /v1/storages/{id}/alerts/{sequence_number}",
     "DELETE /v1/storages/{id}/snmp-config",
@@ -30,6 +30,7 @@ const ROUTES: [&str; 93] = [
     "GET /v1/alerts/active",
     "GET /v1/batches/{batch_id}",
     "GET /v1/clusters",
+    "GET /v1/clusters/storages",
     "GET /v1/collection",
     "GET /v1/config",
     "GET /v1/controllers",
@@ -100,6 +101,7 @@ const ROUTES: [&str; 93] = [
     "POST /v1/storages/import",
     "POST /v1/storages/sync",
     "POST /v1/storages/{id}/alerts/sync",
+    "POST /v1/storages/{id}/move",
     "POST /v1/storages/{id}/sync",
     "POST /write",
     "PUT /v1/log/level",

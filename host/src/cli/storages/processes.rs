@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::ListStoragesArgs;
+use super::StorageProcessesArgs;
 use crate::cli::{
     error::Error,
     exporters::process::ProcessColumns,
@@ -28,7 +28,7 @@ struct CollectionRow {
 
 pub(super) fn run(
     options: &GlobalOptions,
-    args: &ListStoragesArgs,
+    args: &StorageProcessesArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let client = options.host_client(&args.host)?;

@@ -22,7 +22,8 @@ pub(crate) use verify::SecretCheck;
 use super::{
     Access, AlertSource, Inventory, PerformanceSchedule, Registration,
     error::{
-        InventoryError, InventoryFault, InventoryOpenError, RekeyError, json_text, unavailable,
+        InventoryError, InventoryFault, InventoryOpenError, MoveError, RekeyError, json_text,
+        unavailable,
     },
     key_place::KeyPlace,
     seal::Sealer,
@@ -241,6 +242,18 @@ impl Inventory for SqliteInventory {
 
     fn earlier_progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
         Ok(read_progress(&self.lock().connection)?)
+    }
+
+    fn storages_of(&self, _: &str) -> Result<Vec<Registration>, MoveError> {
+        Err(MoveError::NoDatabase)
+    }
+
+    fn move_to(&self, _: Uuid, _: &str, _: Option<i64>) -> Result<bool, InventoryError> {
+        Err(unavailable(MoveError::NoDatabase))
+    }
+
+    fn arrivals(&self) -> Result<Option<i64>, InventoryError> {
+        Ok(None)
     }
 
     fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError> {
