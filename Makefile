@@ -78,7 +78,7 @@ sizes: ## Measure the build time and the size of the host and of each plugin
 soak: windows ## Run the randomized tests at length: SOAK=20 times as many rounds and cases; and `make windows`
 	@scripts/setup install test
 	DELFIN_TEST_SOAK=$(SOAK) $(CARGO) test --workspace --all-features --locked \
-		--lib --test api --test cluster --test ingest --test kill --test openapi --test proof
+		--lib --test api --test cluster --test ingest --test kill --test moves --test openapi --test proof
 
 windows: ## Build the host and the plugins for Windows, and test them with Wine (as root on Debian)
 	scripts/windows setup

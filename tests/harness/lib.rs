@@ -47,7 +47,8 @@ pub use site::Site;
 pub use soak::soak;
 pub use terminal::TerminalCommand;
 pub use windows::{
-    DeliveredWindows, EVERY_RECORD, FakeStorages, WINDOW_STORAGES, assert_each_window_once,
+    DeliveredWindows, EVERY_RECORD, FakeStorages, WINDOW_STORAGES, Windows,
+    assert_each_window_once, assert_no_gap, collected_windows,
 };
 
 use std::{

@@ -48,34 +48,55 @@ exclude = ["resource_type=volume"]
 path = "@/windows.jsonl"
 "#;
 
-/// Waits until [`EVERY_RECORD`] has all records, and checks the windows of [`WINDOW_STORAGES`] in its file: those of a storage
-/// follow each other without a gap, and each is there once. Returns their number.
-///
-/// # Panics
-///
-/// A window is missing, or there twice, or a storage has none.
-pub fn assert_each_window_once(host: &Host, setup: &Setup) -> usize {
+/// The windows of a storage, each with its start and its end.
+pub type Windows = Vec<(i64, i64)>;
+
+/// Waits until [`EVERY_RECORD`] has all records, and reads the windows of each storage from its file, in their order there.
+#[must_use]
+pub fn collected_windows(host: &Host, setup: &Setup) -> BTreeMap<String, Windows> {
     host.wait_for_exporter("EveryRecord", "every record", |exporter| {
         exporter["pending"] == 0 && exporter["delivered"].as_u64() > Some(0)
     });
-    let mut windows = BTreeMap::<String, Vec<(i64, i64)>>::new();
+    let mut windows = BTreeMap::<String, Windows>::new();
     for row in setup.json_lines("records.jsonl") {
         if row["name"] != "iops" {
             continue;
         }
-        let storage = row["labels"]["storage_id"].to_string();
+        let storage = row["labels"]["storage_id"].as_str().unwrap_or_default();
         let points = row["values"].as_object().into_iter().flatten();
         let window = points.map(|(start, end)| {
             let end = end.as_f64().unwrap_or_default();
             (start.parse().unwrap_or_default(), end as i64)
         });
-        windows.entry(storage).or_default().extend(window);
+        windows
+            .entry(storage.to_owned())
+            .or_default()
+            .extend(window);
     }
+    windows
+}
+
+/// Checks that windows follow each other without a gap, and that each is there once.
+///
+/// # Panics
+///
+/// A window is missing, or there twice.
+pub fn assert_no_gap(storage: &str, windows: &[(i64, i64)]) {
+    for pair in windows.windows(2) {
+        assert_eq!(pair[0].1, pair[1].0, "{storage}: {pair:?}");
+    }
+}
+
+/// Checks the windows of [`WINDOW_STORAGES`] that [`EVERY_RECORD`] has. Returns their number.
+///
+/// # Panics
+///
+/// As [`assert_no_gap`], or a storage has no windows.
+pub fn assert_each_window_once(host: &Host, setup: &Setup) -> usize {
+    let windows = collected_windows(host, setup);
     assert_eq!(windows.len(), 3, "{:?}", windows.keys());
     for (storage, windows) in &windows {
-        for pair in windows.windows(2) {
-            assert_eq!(pair[0].1, pair[1].0, "{storage}: {pair:?}");
-        }
+        assert_no_gap(storage, windows);
     }
     windows.values().map(Vec::len).sum()
 }

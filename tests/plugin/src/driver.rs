@@ -113,6 +113,7 @@ impl<const SECONDS: u64> Driver for ScriptedDriver<SECONDS> {
 impl<const SECONDS: u64> ScriptedDriver<SECONDS> {
     fn mode(&self) -> &str {
         let mode = self.storage.options.get("mode");
+        let mode = mode.or_else(|| self.storage.extra("mode"));
         mode.and_then(|mode| mode.as_str()).unwrap_or_default()
     }
 }
