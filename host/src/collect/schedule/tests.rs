@@ -8,7 +8,7 @@ use std::{
 
 use delfin_plugin_api::{Batch, Kind, NewAlert, Origin};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, SemaphorePermit, mpsc},
     time::{Instant, sleep, timeout},
 };
 
@@ -220,11 +220,14 @@ impl Fixture {
     }
 }
 
-/// Waits until the driver of `s` has answered.
-async fn first_answer(scheduler: &Scheduler) {
+/// Starts to collect from `s`. Its first batch is on its way to the destination until the permit is dropped.
+async fn start_with_batch_on_its_way(fixture: &Fixture) -> (Scheduler, SemaphorePermit<'_>) {
+    let busy = fixture.destination.permits.acquire().await.unwrap();
+    let scheduler = fixture.start();
     while scheduler.monitor().stats()["s"].succeeded == 0 {
         tokio::task::yield_now().await;
     }
+    (scheduler, busy)
 }
 
 /// The window of points.
@@ -354,10 +357,7 @@ async fn a_driver_that_hangs_does_not_delay_the_stop() {
 async fn a_stop_waits_for_a_batch_on_its_way_to_the_destination() {
     let mut fixture = Fixture::new();
     fixture.measured("s", |_| Ok(()));
-    let destination = Arc::clone(&fixture.destination);
-    let busy = destination.permits.acquire().await.unwrap();
-    let scheduler = fixture.start();
-    first_answer(&scheduler).await;
+    let (scheduler, busy) = start_with_batch_on_its_way(&fixture).await;
     let stop = tokio::spawn(async move { scheduler.stop().await });
     tokio::task::yield_now().await;
     assert!(!stop.is_finished());
@@ -556,13 +556,9 @@ async fn a_removal_that_is_waited_for_ends_after_the_last_batch_and_tells_until_
  {
     let mut fixture = Fixture::new();
     fixture.measured("s", |_| Ok(()));
-    let destination = Arc::clone(&fixture.destination);
-    destination.collected.lock().unwrap().push(Ok(None));
-    let busy = destination.permits.acquire().await.unwrap();
-    let scheduler = fixture.start();
-    first_answer(&scheduler).await;
+    let (scheduler, busy) = start_with_batch_on_its_way(&fixture).await;
     let until = Ok(Some(1_000_000));
-    destination.collected.lock().unwrap().push(until);
+    fixture.destination.collected.lock().unwrap().push(until);
     let removal = tokio::spawn(async move { scheduler.remove_and_wait("s").await });
     sleep(INTERVAL * 3).await;
     assert!(!removal.is_finished());
@@ -576,10 +572,7 @@ async fn a_removal_that_is_waited_for_ends_after_the_last_batch_and_tells_until_
 async fn a_storage_that_is_replaced_is_not_called_until_its_last_batch_has_arrived() {
     let mut fixture = Fixture::new();
     fixture.measured("s", |_| Ok(()));
-    let destination = Arc::clone(&fixture.destination);
-    let busy = destination.permits.acquire().await.unwrap();
-    let scheduler = fixture.start();
-    first_answer(&scheduler).await;
+    let (scheduler, busy) = start_with_batch_on_its_way(&fixture).await;
     scheduler.add(fixture.storages[0].clone());
     for _ in 0..1000 {
         tokio::task::yield_now().await;
