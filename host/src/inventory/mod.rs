@@ -146,7 +146,7 @@ pub trait Inventory: Send + Sync {
         id: Uuid,
         cluster: &str,
         collected_until_ms: Option<i64>,
-    ) -> Result<bool, InventoryError>;
+    ) -> Result<bool, MoveError>;
 
     /// Changes whenever another cluster has moved a storage here; `None`: none can.
     fn arrivals(&self) -> Result<Option<i64>, InventoryError>;

@@ -285,7 +285,7 @@ impl Inventory for PostgresInventory {
         id: Uuid,
         cluster: &str,
         collected_until_ms: Option<i64>,
-    ) -> Result<bool, InventoryError> {
+    ) -> Result<bool, MoveError> {
         moves::move_to(
             &self.database,
             &self.lock(),

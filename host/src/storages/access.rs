@@ -49,7 +49,7 @@ impl Storages {
         };
         let (updated_us, stored) = (now_us(), access.clone());
         let set = move |inventory: &dyn Inventory| inventory.set_access(uuid, &stored, updated_us);
-        if !self.write(set).await? {
+        if !self.with_inventory(set).await? {
             return Err(StorageError::Gone);
         }
         log::info!(storage:% = uuid; "access data changed");

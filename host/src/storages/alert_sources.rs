@@ -66,12 +66,10 @@ impl Storages {
             },
         };
         let stored = source.clone();
-        self.write(move |inventory| inventory.set_alert_source(&stored))
+        self.with_inventory(move |inventory| inventory.set_alert_source(&stored))
             .await?;
         log::info!(storage:% = storage_id, host = source.snmp.host; "alert source set");
-        self.alert_sources.send_modify(|sources| {
-            Arc::make_mut(sources).insert(storage_id, source.clone());
-        });
+        self.use_alert_source(source.clone());
         drop(one_at_a_time);
         self.wait_until_used(storage_id).await;
         Ok(source)
@@ -108,7 +106,7 @@ impl Storages {
     pub async fn remove_alert_source(&self, id: &str) -> Result<(), StorageError> {
         let storage_id = self.alert_source(id)?.storage_id;
         let remove = move |inventory: &dyn Inventory| inventory.remove_alert_source(storage_id);
-        let existed = self.write(remove).await?;
+        let existed = self.with_inventory(remove).await?;
         self.forget_alert_source(storage_id);
         if !existed {
             return Err(self.no_alert_source(id));
@@ -151,6 +149,12 @@ impl Storages {
         if timeout(USE_TIMEOUT, used.wait_for(is_used)).await.is_err() {
             log::warn!(storage:% = storage_id; "a changed alert source is not in effect yet");
         }
+    }
+
+    pub(super) fn use_alert_source(&self, source: AlertSource) {
+        self.alert_sources.send_modify(|sources| {
+            Arc::make_mut(sources).insert(source.storage_id, source);
+        });
     }
 
     pub(super) fn forget_alert_source(&self, storage_id: Uuid) {

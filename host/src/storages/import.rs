@@ -1,6 +1,6 @@
 //! Takes storages over from another system, with their ids.
 
-use super::{StorageError, StorageIdentity, Storages, registered_config, with_names};
+use super::{StorageError, StorageIdentity, Storages};
 use crate::inventory::Registration;
 
 /// What an import does with a storage.
@@ -39,11 +39,11 @@ impl Storages {
             return Ok(ImportState::Imported);
         }
         let stored = storage.clone();
-        self.write(move |inventory| inventory.add(&stored)).await?;
+        self.with_inventory(move |inventory| inventory.add(&stored))
+            .await?;
         log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage imported");
-        let config = with_names(registered_config(&storage, None), &self.resources);
+        self.collect_from(&storage, None);
         self.registered().insert(id, storage);
-        self.scheduler.add(config);
         Ok(ImportState::Imported)
     }
 

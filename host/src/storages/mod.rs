@@ -50,7 +50,7 @@ pub use view::{StorageStatus, StorageView};
 use self::{
     labels::DeclaredLabels,
     resource_series::{AcceptSeries, DueSeries},
-    shared_inventory::{SharedInventory, Stored, report},
+    shared_inventory::{InventoryContents, SharedInventory, Stored, report},
 };
 use crate::{
     alert::ActiveAlerts,
@@ -61,10 +61,9 @@ use crate::{
     },
     config::StorageConfig,
     inventory::{
-        Access, Inventory, InventoryError, InventoryFault, InventoryPlace, PerformanceSchedule,
-        Registration, RekeyError, ResourceStore,
+        Access, Inventory, InventoryFault, InventoryPlace, PerformanceSchedule, Registration,
+        RekeyError, ResourceStore,
     },
-    panics,
 };
 
 /// Default interval of measurements and alert syncs.
@@ -123,11 +122,14 @@ impl Storages {
         let (declared, registry) = (parts.declared, parts.registry);
         let Stored {
             inventory,
+            contents,
+        } = Stored::read(parts.place.open())
+            .unwrap_or_else(|error| Stored::unknown(report(&error)));
+        let InventoryContents {
             registered,
             alert_sources,
             until_ms,
-        } = Stored::read(parts.place.open())
-            .unwrap_or_else(|error| Stored::unknown(report(&error)));
+        } = contents;
         let inventory = SharedInventory::new(inventory);
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
         let resources = Arc::new(parts.place.resources());
@@ -214,12 +216,12 @@ impl Storages {
             updated_us: None,
         };
         let stored = storage.clone();
-        self.write(move |inventory| inventory.add(&stored)).await?;
+        self.with_inventory(move |inventory| inventory.add(&stored))
+            .await?;
         log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage registered");
-        let config = with_names(registered_config(&storage, None), &self.resources);
         let view = StorageView::registered(&storage, None);
+        self.collect_from(&storage, None);
         self.registered().insert(id, storage);
-        self.scheduler.add(config);
         self.spawn_sync(id);
         Ok(view)
     }
@@ -240,12 +242,18 @@ impl Storages {
     pub async fn remove(&self, id: &str) -> Result<(), StorageError> {
         let _one_at_a_time = self.registering.lock().await;
         let id = self.registered_id(id)?;
-        self.write(move |inventory| inventory.remove(id)).await?;
+        self.with_inventory(move |inventory| inventory.remove(id))
+            .await?;
         self.registered().remove(&id);
         self.forget_alert_source(id);
         self.stop_collecting(id);
         log::info!(storage:% = id; "storage removed");
         Ok(())
+    }
+
+    fn collect_from(&self, storage: &Registration, until_ms: Option<i64>) {
+        let config = registered_config(storage, until_ms);
+        self.scheduler.add(with_names(config, &self.resources));
     }
 
     fn stop_collecting(&self, id: Uuid) {
@@ -481,30 +489,17 @@ impl Storages {
     /// The key cannot be used, or the inventory cannot be written.
     pub async fn rekey(&self, key_file: Option<PathBuf>) -> Result<usize, StorageError> {
         let rekey = move |inventory: &dyn Inventory| Ok(inventory.rekey(key_file.as_deref()));
-        let secrets = self.write(rekey).await?.map_err(|error| match error {
-            RekeyError::KeyRequired { .. } | RekeyError::Key(_) => StorageError::Key {
-                reason: error.to_string(),
-            },
-            RekeyError::Inventory(error) => error.into(),
-        })?;
+        let secrets = self
+            .with_inventory(rekey)
+            .await?
+            .map_err(|error| match error {
+                RekeyError::KeyRequired { .. } | RekeyError::Key(_) => StorageError::Key {
+                    reason: error.to_string(),
+                },
+                RekeyError::Inventory(error) => error.into(),
+            })?;
         log::info!(secrets; "the secrets of the inventory have a new key");
         Ok(secrets)
-    }
-
-    /// Changes the inventory, outside of the async workers.
-    async fn write<T: Send + 'static>(
-        &self,
-        change: impl FnOnce(&dyn Inventory) -> Result<T, InventoryError> + Send + 'static,
-    ) -> Result<T, StorageError> {
-        let inventory = self.inventory()?;
-        let written = panics::spawn_blocking(move || change(&*inventory)).await;
-        let written = written.map_err(|error| StorageError::Inventory {
-            log: error.to_string(),
-        })?;
-        let written = written?;
-        // The file may have been removed meanwhile, and the change with it.
-        self.inventory()?;
-        Ok(written)
     }
 
     /// Why a storage is not there: without an inventory, it may be a registered one.

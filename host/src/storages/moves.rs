@@ -3,15 +3,13 @@
 //! The windows of a storage go on where they ended in the cluster that had it before: this one waits until nothing of the storage is
 //! on its way to its journals, and the time until which they have it moves along. What they have is delivered here.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Weak, time::Duration};
 
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::{
-    RegisteredTwin, StorageError, StorageIdentity, Storages, registered_config, with_names,
+    RegisteredTwin, StorageError, StorageIdentity, Storages, shared_inventory::InventoryContents,
 };
 use crate::inventory::{MoveError, Registration};
 
@@ -22,7 +20,10 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 pub async fn take_in_moved(storages: Weak<Storages>) {
     let mut seen = None;
     while let Some(storages) = storages.upgrade() {
-        match storages.write(|inventory| inventory.arrivals()).await {
+        match storages
+            .with_inventory(|inventory| inventory.arrivals())
+            .await
+        {
             Ok(None) => return,
             Ok(found) if found == seen => {}
             Ok(found) => match storages.take_in().await {
@@ -52,20 +53,16 @@ impl Storages {
         let storage = self.registration(id)?;
         self.require_room(&storage, cluster).await?;
         let collected = self.scheduler.remove_and_wait(id).await;
-        let moved = match collected {
-            Ok(until_ms) => {
-                let cluster = cluster.to_owned();
-                let moved =
-                    self.write(move |inventory| inventory.move_to(uuid, &cluster, until_ms));
-                moved.await.map_err(|error| (error, until_ms))
-            }
+        let (moved, until_ms) = match collected {
+            Ok(until_ms) => (self.pass_on(uuid, cluster, until_ms).await, until_ms),
             Err(error) => {
                 let reason = format!("cannot tell until when it was collected: {error}");
-                Err((cannot_move(id, reason), None))
+                (Err(cannot_move(uuid, reason)), None)
             }
         };
-        if let Err((error, until_ms)) = moved {
-            self.collect_from(&storage, until_ms);
+        if let Err(error) = moved {
+            // It may have been changed meanwhile.
+            self.collect_from(&self.registration(id)?, until_ms);
             return Err(error);
         }
         self.registered().remove(&uuid);
@@ -81,29 +78,39 @@ impl Storages {
         storage: &Registration,
         cluster: &str,
     ) -> Result<(), StorageError> {
-        let id = storage.id.to_string();
         let name = cluster.to_owned();
-        let there = self.write(move |inventory| Ok(inventory.storages_of(&name)));
-        let there = there.await?.map_err(|error| match error {
-            MoveError::Inventory(error) => error.into(),
-            other => cannot_move(&id, other.to_string()),
-        })?;
+        let there = self.with_inventory(move |inventory| Ok(inventory.storages_of(&name)));
+        let there = there
+            .await?
+            .map_err(|error| move_error(storage.id, error))?;
         match RegisteredTwin::find(there.iter(), &StorageIdentity::from(storage)) {
             None => Ok(()),
-            Some(twin) => Err(cannot_move(&id, format!("in cluster `{cluster}`, {twin}"))),
+            Some(twin) => {
+                let reason = format!("in cluster `{cluster}`, {twin}");
+                Err(cannot_move(storage.id, reason))
+            }
         }
+    }
+
+    /// Gives a storage from which nothing is collected any more to a cluster.
+    async fn pass_on(
+        &self,
+        id: Uuid,
+        cluster: &str,
+        until_ms: Option<i64>,
+    ) -> Result<(), StorageError> {
+        let name = cluster.to_owned();
+        let moved =
+            self.with_inventory(move |inventory| Ok(inventory.move_to(id, &name, until_ms)));
+        let moved = moved.await?;
+        moved.map(drop).map_err(|error| move_error(id, error))
     }
 
     /// Collects from the registered storages that are in the inventory, and that this host does not know.
     async fn take_in(&self) -> Result<(), StorageError> {
         let _one_at_a_time = self.registering.lock().await;
-        let (stored, sources, until_ms) = self
-            .write(|inventory| {
-                let progress = inventory.earlier_progress()?;
-                Ok((inventory.storages()?, inventory.alert_sources()?, progress))
-            })
-            .await?;
-        for storage in stored {
+        let contents = self.with_inventory(InventoryContents::read).await?;
+        for storage in contents.registered {
             let id = storage.id;
             if self.is_declared(&id.to_string()) {
                 log::error!(storage:% = id; "storage was moved here from another cluster and is declared, too: remove its table from the configuration, and restart the host");
@@ -113,27 +120,27 @@ impl Storages {
                 continue;
             }
             log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage was moved here from another cluster");
-            self.collect_from(&storage, until_ms.get(&id.to_string()).copied());
+            let until_ms = contents.until_ms.get(&id.to_string());
+            self.collect_from(&storage, until_ms.copied());
             self.registered().insert(id, storage);
-            if let Some(source) = sources.iter().find(|source| source.storage_id == id) {
-                let source = source.clone();
-                self.alert_sources.send_modify(|sources| {
-                    Arc::make_mut(sources).insert(id, source);
-                });
+            if let Some(source) = contents.alert_sources.get(&id) {
+                self.use_alert_source(source.clone());
             }
         }
         Ok(())
     }
+}
 
-    fn collect_from(&self, storage: &Registration, until_ms: Option<i64>) {
-        let config = registered_config(storage, until_ms);
-        self.scheduler.add(with_names(config, &self.resources));
+fn move_error(id: Uuid, error: MoveError) -> StorageError {
+    match error {
+        MoveError::Inventory(error) => error.into(),
+        other => cannot_move(id, other.to_string()),
     }
 }
 
-fn cannot_move(id: &str, reason: String) -> StorageError {
+fn cannot_move(id: Uuid, reason: String) -> StorageError {
     StorageError::CannotMove {
-        id: id.to_owned(),
+        id: id.to_string(),
         reason,
     }
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Storages, registered_config,
-    shared_inventory::{Stored, report},
-    with_names,
+    Storages,
+    shared_inventory::{InventoryContents, Stored, report},
 };
 use crate::inventory::InventoryFault;
 
@@ -37,10 +36,13 @@ impl Storages {
     fn replace_registered(&self, stored: Stored) {
         let Stored {
             inventory,
+            contents,
+        } = stored;
+        let InventoryContents {
             registered: stored,
             alert_sources,
             until_ms,
-        } = stored;
+        } = contents;
         let stored: BTreeMap<_, _> = stored.into_iter().map(|one| (one.id, one)).collect();
         log::info!(storages = stored.len(); "the inventory was opened again");
         let mut registered = self.registered();
@@ -49,9 +51,7 @@ impl Storages {
         }
         for (id, storage) in &stored {
             if registered.get(id) != Some(storage) {
-                let until_ms = until_ms.get(&id.to_string()).copied();
-                let config = registered_config(storage, until_ms);
-                self.scheduler.add(with_names(config, &self.resources));
+                self.collect_from(storage, until_ms.get(&id.to_string()).copied());
             }
         }
         *registered = stored;

@@ -4,8 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::AlertSources;
-use crate::inventory::{Inventory, InventoryFault, InventoryOpenError, Registration};
+use super::{AlertSources, StorageError, Storages};
+use crate::{
+    inventory::{Inventory, InventoryError, InventoryFault, InventoryOpenError, Registration},
+    panics,
+};
 
 type Opened = Result<Arc<dyn Inventory>, InventoryFault>;
 
@@ -35,9 +38,15 @@ impl SharedInventory {
     }
 }
 
-/// What the inventory has when it is opened.
+/// The inventory, and what it has when it is opened.
 pub(super) struct Stored {
     pub(super) inventory: Opened,
+    pub(super) contents: InventoryContents,
+}
+
+/// What an inventory has.
+#[derive(Default)]
+pub(super) struct InventoryContents {
     pub(super) registered: Vec<Registration>,
     pub(super) alert_sources: AlertSources,
     /// As [`Inventory::earlier_progress`].
@@ -49,11 +58,8 @@ impl Stored {
         opened: Result<Arc<dyn Inventory>, InventoryOpenError>,
     ) -> Result<Self, InventoryOpenError> {
         let inventory = opened?;
-        let sources = inventory.alert_sources()?.into_iter();
         Ok(Self {
-            alert_sources: Arc::new(sources.map(|one| (one.storage_id, one)).collect()),
-            registered: inventory.storages()?,
-            until_ms: inventory.earlier_progress()?,
+            contents: InventoryContents::read(&*inventory)?,
             inventory: Ok(inventory),
         })
     }
@@ -62,10 +68,37 @@ impl Stored {
     pub(super) fn unknown(fault: InventoryFault) -> Self {
         Self {
             inventory: Err(fault),
-            registered: Vec::new(),
-            alert_sources: AlertSources::default(),
-            until_ms: BTreeMap::new(),
+            contents: InventoryContents::default(),
         }
+    }
+}
+
+impl InventoryContents {
+    pub(super) fn read(inventory: &dyn Inventory) -> Result<Self, InventoryError> {
+        let sources = inventory.alert_sources()?.into_iter();
+        Ok(Self {
+            alert_sources: Arc::new(sources.map(|one| (one.storage_id, one)).collect()),
+            registered: inventory.storages()?,
+            until_ms: inventory.earlier_progress()?,
+        })
+    }
+}
+
+impl Storages {
+    /// Reads or changes the inventory, outside of the async workers.
+    pub(super) async fn with_inventory<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Inventory) -> Result<T, InventoryError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let inventory = self.inventory()?;
+        let done = panics::spawn_blocking(move || work(&*inventory)).await;
+        let done = done.map_err(|error| StorageError::Inventory {
+            log: error.to_string(),
+        })?;
+        let done = done?;
+        // The file may have been removed meanwhile, and the change with it.
+        self.inventory()?;
+        Ok(done)
     }
 }
 

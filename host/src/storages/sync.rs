@@ -104,7 +104,7 @@ impl Storages {
             return Ok(());
         }
         let (updated_us, stored) = (now_us(), info.clone());
-        self.write(move |inventory| inventory.set_info(id, &stored, updated_us))
+        self.with_inventory(move |inventory| inventory.set_info(id, &stored, updated_us))
             .await?;
         if let Some(storage) = self.registered().get_mut(&id) {
             storage.info = info;

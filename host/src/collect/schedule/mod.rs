@@ -183,8 +183,8 @@ impl Scheduler {
         Ok(scheduler)
     }
 
-    /// Starts to collect from a storage. Replaces a storage of the same id, once nothing of that one is on its way to the destination. A storage
-    /// without a driver waits for it. Must be called within a tokio runtime.
+    /// Starts to collect from a storage. Replaces a storage of the same id, once nothing of that one is on its way to the
+    /// destination. A storage without a driver waits for it. Must be called within a tokio runtime.
     pub fn add(&self, config: CollectConfig) {
         let id = config.id.clone();
         let (stop, stopped) = watch::channel(None);

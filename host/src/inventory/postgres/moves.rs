@@ -71,7 +71,7 @@ pub(super) fn move_to(
     sealer: &Sealer,
     (id, cluster): (Uuid, &str),
     collected_until_ms: Option<i64>,
-) -> Result<bool, InventoryError> {
+) -> Result<bool, MoveError> {
     const ARRIVE: &str =
         "UPDATE delfin_states SET arrivals = arrivals + 1 WHERE lease = $1 RETURNING key_proof";
     const MOVE: &str = "UPDATE delfin_storages
@@ -96,7 +96,7 @@ pub(super) fn move_to(
         tx.execute(MOVE_SOURCE, &[&lease, &id, &cluster]).await?;
         Ok(moved)
     });
-    Ok(moved? > 0)
+    Ok(moved.map_err(InventoryError::from)? > 0)
 }
 
 async fn find_target(client: &Client, cluster: &str) -> Result<MoveTarget, StoreError> {

@@ -248,8 +248,8 @@ impl Inventory for SqliteInventory {
         Err(MoveError::NoDatabase)
     }
 
-    fn move_to(&self, _: Uuid, _: &str, _: Option<i64>) -> Result<bool, InventoryError> {
-        Err(unavailable(MoveError::NoDatabase))
+    fn move_to(&self, _: Uuid, _: &str, _: Option<i64>) -> Result<bool, MoveError> {
+        Err(MoveError::NoDatabase)
     }
 
     fn arrivals(&self) -> Result<Option<i64>, InventoryError> {
