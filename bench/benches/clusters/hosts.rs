@@ -1,4 +1,4 @@
-//! Hosts, each of which is a cluster, and their clients.
+//! Hosts, one for each cluster, and their clients.
 
 use std::{
     sync::{

@@ -1,5 +1,5 @@
-//! How many items 1, 2 and 4 hosts accept and deliver, each of which is the active host of a cluster of its own: with its journals on
-//! Kafka, on one broker and one database.
+//! How many items 1, 2 and 4 hosts accept and deliver. Each is the active host of a cluster of its own, with its journals on Kafka; all
+//! have one broker and one database.
 //!
 //! A producer and a consumer of librdkafka for each host do the same with the records of the hosts, on the same broker and after each
 //! measurement: with as many records on the way as a host has clients, and with as many as they can. Budget: hosts deliver at least

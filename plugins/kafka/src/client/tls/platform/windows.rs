@@ -14,7 +14,7 @@ pub(in crate::client::tls) fn trust_system(
         return Ok(());
     };
     for authority in store.certs() {
-        // What OpenSSL cannot read is none of its authorities.
+        // One that OpenSSL cannot read is left out.
         if let Ok(authority) = X509::from_der(authority.to_der()) {
             context.cert_store_mut().add_cert(authority)?;
         }
