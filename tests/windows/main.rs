@@ -7,7 +7,7 @@
 mod archive;
 mod plugins;
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, net::TcpListener, path::Path, process::Command};
 
 use delfin_tests::{
     FILES, Host, Receiver, Row, Setup, one_series, plugin_file, root, wait_for, windows_script,
@@ -73,6 +73,25 @@ fn libraries_of_both_systems_are_listed_and_inspected() {
     );
     assert_eq!(once.len(), needed.len(), "{needed:?}");
     assert_eq!(inspected["image"]["missing"], json!([]));
+}
+
+#[test]
+fn the_port_of_another_program_fails_the_check() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    let config = format!(
+        "performance_exporters = [\"PerformanceExporterPrometheus\"]\n\
+         [exporter.PerformanceExporterPrometheus.config]\nmetric_server_port = {}\n",
+        address.port()
+    );
+    let setup = Setup::new(&["prometheus"], &config);
+    let refused = setup.run(&["check"]).expect_exit(3).stdout;
+    assert!(
+        refused.contains(&format!("cannot listen on {address}")),
+        "{refused}"
+    );
+    drop(other);
+    let _ = setup.run(&["check"]).expect_exit(0);
 }
 
 #[test]
