@@ -194,10 +194,6 @@ fn a_forgotten_exporter_takes_no_room() {
     );
     let (_, list) = host.get("/v1/exporters");
     assert_eq!(list, json!({"exporters": []}));
-    let log = host.log();
-    assert!(
-        log.lines()
-            .any(|line| line.contains("ERROR") && line.contains("items=3")),
-        "{log}"
-    );
+    let logged = host.wait_for_log("ERROR");
+    assert!(logged.contains("items=3"), "{logged}");
 }
