@@ -83,7 +83,10 @@ use self::{
     try_plugin::TryArgs,
     webhooks::WebhooksCommand,
 };
-use crate::plugin::{EXPORTER_COMMAND, PROGRAM_COMMAND};
+use crate::{
+    platform::limit_arenas,
+    plugin::{EXPORTER_COMMAND, PROGRAM_COMMAND},
+};
 
 pub use error::Error;
 pub use exit::Exit;
@@ -246,6 +249,7 @@ impl Cli {
     ///
     /// The command failed. [`Error::exit`] is the exit code.
     pub fn run(&self, output: &mut Output<'_>) -> Result<(), Error> {
+        limit_arenas();
         let options = &self.options;
         match &self.command {
             CliCommand::Run(args) => run::run(options, args, output),

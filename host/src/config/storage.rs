@@ -39,7 +39,7 @@ pub struct StorageConfig {
     /// The address; `None` for this machine.
     pub host: Option<String>,
     /// Only the driver checks its options.
-    pub options: Map<String, Value>,
+    pub options: Arc<Map<String, Value>>,
     /// `None`: that of the driver, or of registered storages.
     pub performance_interval: Option<Duration>,
     pub alerts_interval: Duration,
@@ -107,7 +107,7 @@ fn read_storage(section: &mut Section<'_>) -> Option<StorageConfig> {
         vendor,
         model,
         host,
-        options,
+        options: Arc::new(options),
         performance_interval,
         alerts_interval,
         labels,

@@ -3,6 +3,8 @@
 //! The storage keeps its id, and so its series and alerts keep their identity. The new access
 //! data must lead to the storage with the same serial number.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -54,7 +56,7 @@ impl Storages {
         }
         log::info!(storage:% = uuid; "access data changed");
         self.scheduler
-            .set_options(&uuid.to_string(), access.clone());
+            .set_options(&uuid.to_string(), Arc::new(access.clone()));
         let mut registered = self.registered();
         let storage = registered.get_mut(&uuid).ok_or(StorageError::Gone)?;
         storage.access = access;

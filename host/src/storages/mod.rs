@@ -550,7 +550,7 @@ fn declared_config(
             backfill: true,
         },
         collected_until_ms,
-        options: storage.options.clone(),
+        options: Arc::clone(&storage.options),
         names: ResourceNameSource::default(),
         labels: Arc::clone(&storage.labels),
     }
@@ -571,7 +571,7 @@ fn registered_config(storage: &Registration, collected_until_ms: Option<i64>) ->
         model: storage.model.clone(),
         schedule: collect_schedule(&storage.schedule),
         collected_until_ms,
-        options: storage.access.clone(),
+        options: Arc::new(storage.access.clone()),
         names: ResourceNameSource::default(),
         labels: Arc::clone(&storage.labels),
     }

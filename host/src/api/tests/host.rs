@@ -393,7 +393,7 @@ pub(super) fn declared() -> StorageConfig {
         vendor: fake::VENDOR.to_owned(),
         model: fake::MODEL.to_owned(),
         host: None,
-        options: serde_json::Map::new(),
+        options: Arc::default(),
         performance_interval: Some(Duration::from_hours(1)),
         alerts_interval: Duration::from_hours(1),
         labels: Arc::default(),

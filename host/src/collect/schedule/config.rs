@@ -19,7 +19,7 @@ pub struct CollectConfig {
     /// The end of the last window that was collected before the host started, in milliseconds
     /// since the Unix epoch, for a destination that does not have it.
     pub collected_until_ms: Option<i64>,
-    pub options: DriverOptions,
+    pub options: Arc<DriverOptions>,
     /// The names of its resources, read when the driver is opened.
     pub names: ResourceNameSource,
     pub labels: Arc<StaticLabels>,

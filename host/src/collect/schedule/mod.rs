@@ -87,7 +87,8 @@ struct StorageTasks {
 /// Controls the task of a storage. The task ends when the handle is dropped.
 struct TaskHandle {
     stop: watch::Sender<Option<StopReason>>,
-    requests: mpsc::UnboundedSender<StorageRequest>,
+    /// Boxed: the channel has room for many of them.
+    requests: mpsc::UnboundedSender<Box<StorageRequest>>,
 }
 
 impl TaskHandle {
@@ -227,7 +228,7 @@ impl Scheduler {
     /// Replaces the options of a storage's driver, effective at once: the driver is opened
     /// again, and its windows go on. Also starts collection again after an error that only the
     /// operator could correct.
-    pub fn set_options(&self, id: &str, options: DriverOptions) {
+    pub fn set_options(&self, id: &str, options: Arc<DriverOptions>) {
         self.send(id, StorageRequest::SetOptions(options));
     }
 
@@ -354,7 +355,7 @@ impl Scheduler {
     fn send(&self, id: &str, request: StorageRequest) {
         if let Some(storage) = self.tasks().by_storage.get(id) {
             // Sending fails if the task was stopped.
-            drop(storage.requests.send(request));
+            drop(storage.requests.send(Box::new(request)));
         }
     }
 
@@ -371,7 +372,7 @@ impl Scheduler {
         let (reply, result) = oneshot::channel();
         // A task that has ended drops the request and the reply channel with it, which
         // ends the wait below.
-        drop(requests.send(request(reply)));
+        drop(requests.send(Box::new(request(reply))));
         result.await.unwrap_or(Err(StorageRequestError::Gone))
     }
 

@@ -42,7 +42,7 @@ pub(super) type StorageReply<T> = oneshot::Sender<Result<T, StorageRequestError>
 pub(super) enum StorageRequest {
     SetSchedule(CollectSchedule),
     /// The driver is opened again with these options.
-    SetOptions(DriverOptions),
+    SetOptions(Arc<DriverOptions>),
     /// The names of its resources are read again.
     ReadNames,
     SetLabels(Arc<StaticLabels>),

@@ -32,7 +32,7 @@ pub(super) struct DriverSession {
     vendor: String,
     model: String,
     interval: Option<Duration>,
-    options: DriverOptions,
+    options: Arc<DriverOptions>,
     name_source: ResourceNameSource,
     fixed: Arc<StaticLabels>,
     registry: DriverRegistry,
@@ -59,7 +59,7 @@ impl DriverSession {
             vendor: config.vendor.clone(),
             model: config.model.clone(),
             interval: config.schedule.performance,
-            options: config.options.clone(),
+            options: Arc::clone(&config.options),
             name_source: config.names.clone(),
             fixed: Arc::clone(&config.labels),
             registry,
@@ -69,7 +69,7 @@ impl DriverSession {
     }
 
     /// Closes the driver. The next call opens it with these options.
-    pub(super) fn set_options(&mut self, options: DriverOptions) {
+    pub(super) fn set_options(&mut self, options: Arc<DriverOptions>) {
         self.options = options;
         self.open = None;
     }
@@ -195,7 +195,7 @@ impl DriverSession {
     async fn open(&mut self) -> Result<IdentifiedDriver, DriverCallError> {
         // A reload may have found the plugin with the driver.
         let factory = self.registry.factory(&self.vendor, &self.model)?;
-        let (id, options) = (self.storage_id.clone(), self.options.clone());
+        let (id, options) = (self.storage_id.clone(), Arc::clone(&self.options));
         let interval = self.interval;
         let make = move || {
             factory(&DriverTarget {

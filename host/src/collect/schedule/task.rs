@@ -70,7 +70,7 @@ pub(super) enum StopReason {
 /// How the scheduler controls a task.
 pub(super) struct TaskControl {
     pub(super) stop: watch::Receiver<Option<StopReason>>,
-    pub(super) requests: mpsc::UnboundedReceiver<StorageRequest>,
+    pub(super) requests: mpsc::UnboundedReceiver<Box<StorageRequest>>,
     /// Whether the first call waits for a part of the interval that the storage's id
     /// decides.
     pub(super) is_spread: bool,
@@ -163,7 +163,7 @@ impl<D: Destination> StorageTask<D> {
             biased;
             () = stopped(&mut control.stop) => return None,
             request = control.requests.recv() => {
-                match request? {
+                match *request? {
                     StorageRequest::SetSchedule(schedule) => {
                         self.config.schedule = schedule;
                         self.has_failed = false;

@@ -16,8 +16,8 @@ use super::*;
 use crate::batch::AnyBatch;
 use crate::collect::{
     AlertBuilder, Capabilities, CollectLimits, CollectedBatch, DestinationError, Driver,
-    DriverError, DriverOptions, Resource, ResourceNameSource, ResourceType, SeriesBuilder,
-    StorageDetails, StorageInfo, TimeWindow, metric::IOPS,
+    DriverError, Resource, ResourceNameSource, ResourceType, SeriesBuilder, StorageDetails,
+    StorageInfo, TimeWindow, metric::IOPS,
 };
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -171,7 +171,7 @@ impl Fixture {
                 backfill: true,
             },
             collected_until_ms: None,
-            options: DriverOptions::new(),
+            options: Arc::default(),
             names: ResourceNameSource::default(),
             labels: Arc::default(),
         });
