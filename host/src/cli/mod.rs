@@ -84,7 +84,7 @@ use self::{
     webhooks::WebhooksCommand,
 };
 use crate::{
-    platform::limit_arenas,
+    platform::limit_kept_memory,
     plugin::{EXPORTER_COMMAND, PROGRAM_COMMAND},
 };
 
@@ -249,7 +249,7 @@ impl Cli {
     ///
     /// The command failed. [`Error::exit`] is the exit code.
     pub fn run(&self, output: &mut Output<'_>) -> Result<(), Error> {
-        limit_arenas();
+        limit_kept_memory();
         let options = &self.options;
         match &self.command {
             CliCommand::Run(args) => run::run(options, args, output),

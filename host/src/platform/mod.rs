@@ -34,7 +34,7 @@ pub(crate) use system::{
     access::{
         ADMINISTRATOR, FileAccess, check_writable, is_administrator, keep_files_private, user,
     },
-    arenas::limit_arenas,
+    allocator::limit_kept_memory,
     database::tcp_name,
     files::{
         FileId, allocate, create_file_of_mode, create_folder, create_folders, create_private_file,

@@ -1,7 +1,7 @@
 //! Unix: Linux, with what other systems have where it is the same.
 
 pub(super) mod access;
-pub(super) mod arenas;
+pub(super) mod allocator;
 pub(super) mod database;
 pub(super) mod files;
 pub(super) mod folder_lock;

@@ -1,7 +1,7 @@
 //! Windows.
 
 pub(super) mod access;
-pub(super) mod arenas;
+pub(super) mod allocator;
 pub(super) mod database;
 pub(super) mod disks;
 pub(super) mod files;
