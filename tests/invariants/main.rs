@@ -22,10 +22,11 @@ use serde_json::Value;
 use crate::sources::{files, read, root, shipped};
 
 /// Where `unsafe` is allowed: what crosses the boundary, opening a library, mapping a batch,
-/// closing inherited descriptors, resetting signals, returning freed memory, and functions of Windows
+/// closing inherited descriptors, resetting signals, setting options of the allocator, and functions of Windows
 /// that the standard library does not have.
-const UNSAFE: [&str; 32] = [
+const UNSAFE: [&str; 33] = [
     "host/src/batch/codec/trusted.rs",
+    "host/src/platform/unix/allocator.rs",
     "host/src/platform/unix/processes/descriptors.rs",
     "host/src/platform/unix/processes/ignored_signals.rs",
     "host/src/platform/unix/processes/watched.rs",
