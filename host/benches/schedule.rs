@@ -65,9 +65,11 @@ fn storage(number: u128, interval: Duration) -> CollectConfig {
         collected_until_ms: None,
         names: Default::default(),
         labels: Default::default(),
-        options: [("volumes".to_owned(), volumes.into())]
-            .into_iter()
-            .collect(),
+        options: Arc::new(
+            [("volumes".to_owned(), volumes.into())]
+                .into_iter()
+                .collect(),
+        ),
     }
 }
 
