@@ -1,6 +1,9 @@
 //! The allocator of the C library.
 
-#![expect(unsafe_code, reason = "no safe function sets its options")]
+#![cfg_attr(
+    target_env = "gnu",
+    expect(unsafe_code, reason = "no safe function sets its options")
+)]
 
 /// Larger blocks go back to the system when they are freed, and so does what is free at the end of an arena.
 #[cfg(target_env = "gnu")]

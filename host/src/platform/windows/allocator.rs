@@ -1,3 +1,3 @@
-//! The allocator: that of Windows needs no limits.
+//! The allocator: that of Windows has no such options.
 
 pub(crate) const fn limit_kept_memory() {}
