@@ -129,13 +129,14 @@ path = "@/alerts.jsonl"
         return dict(found[0])
 
     def delivered(self, name: str, items: int) -> None:
-        """Waits until an exporter has delivered this many items."""
+        """Waits until an exporter has delivered this many items, also before a restart of the host."""
         wait_for(f"{name} to deliver {items} items", lambda: self.exporter(name)["delivered"] >= items)
 
     def lines(self, name: str) -> List[Any]:
-        """What the file exporter wrote."""
+        """The lines that the file exporter has written whole."""
         file = self.folder / name
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        text = file.read_text() if file.exists() else ""
+        return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def install(plugin: Path, folder: Path, venv: Optional[Path] = ROOT / "target" / "delfin") -> Path:
