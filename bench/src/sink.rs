@@ -93,10 +93,75 @@ async fn answer(
     request: Request<Incoming>,
     counted: Arc<Counted>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
-    if let Ok(body) = request.into_body().collect().await {
-        let marks = counted.finder.find_iter(&body.to_bytes()).count();
-        counted.first.get_or_init(Instant::now);
-        counted.marks.fetch_add(marks as u64, Relaxed);
+    let mut body = request.into_body();
+    let mut counter = MarkCounter::new(&counted.finder);
+    loop {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    counter.add(data);
+                }
+            }
+            // A body that is cut off is sent again.
+            Some(Err(_)) => break,
+            None => {
+                counted.first.get_or_init(Instant::now);
+                counted.marks.fetch_add(counter.marks as u64, Relaxed);
+                break;
+            }
+        }
     }
     Ok(Response::new(Empty::new()))
+}
+
+/// Counts marks in a body that arrives in parts, without a copy of it.
+struct MarkCounter<'a> {
+    finder: &'a Finder<'static>,
+    marks: usize,
+    /// What a mark may begin with that ends in the next part: the end of the parts so far.
+    end: Vec<u8>,
+}
+
+impl<'a> MarkCounter<'a> {
+    /// Of a mark, in a part, when the rest is in another.
+    const MAX_PART: usize = MARK.len() - 1;
+
+    fn new(finder: &'a Finder<'static>) -> Self {
+        Self {
+            finder,
+            marks: 0,
+            end: Vec::with_capacity(2 * Self::MAX_PART),
+        }
+    }
+
+    fn add(&mut self, part: &[u8]) {
+        let begin = &part[..part.len().min(Self::MAX_PART)];
+        self.end.extend_from_slice(begin);
+        for bytes in [self.end.as_slice(), part] {
+            self.marks += self.finder.find_iter(bytes).count();
+        }
+        let rest = &part[begin.len()..];
+        self.end
+            .extend_from_slice(&rest[rest.len().saturating_sub(Self::MAX_PART)..]);
+        let before = self.end.len().saturating_sub(Self::MAX_PART);
+        self.end.drain(..before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_counted_wherever_a_body_is_divided() {
+        let body = format!("{MARK}1,{MARK}{MARK}2,bench-volum,{MARK}");
+        let finder = Finder::new(MARK);
+        for size in 1..=body.len() {
+            let mut counter = MarkCounter::new(&finder);
+            body.as_bytes()
+                .chunks(size)
+                .for_each(|part| counter.add(part));
+            assert_eq!(counter.marks, 4, "parts of {size} bytes");
+        }
+    }
 }

@@ -10,7 +10,7 @@
     reason = "a benchmark that fails may say so in a panic"
 )]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use delfin_host::batch::{NewBatch, codec};
 use delfin_host::batch_journal::{BatchJournal, JournalReader, ReadForm, ReadResult};
@@ -20,7 +20,7 @@ use delfin_plugin_api::{Kind, Origin, sample};
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 
 const APPENDS: u64 = 512;
 
@@ -138,6 +138,7 @@ impl TestJournal {
         let limits = JournalLimits {
             max_commit_delay: JournalLimits::MAX_COMMIT_DELAY,
             max_bytes: 1 << 30,
+            retention: Duration::from_hours(2),
             ..JournalLimits::unlimited()
         };
         let journals: Journals = journal::open(folder.path(), &limits).unwrap();
@@ -203,6 +204,9 @@ async fn accept(journal: Arc<BatchJournal>, batch: NewBatch, times: u64) {
 
 /// Reads and commits each batch, as an exporter whose receiver answers at once.
 async fn deliver_all(journal: Arc<BatchJournal>, exporter: String) {
+    // The journal never becomes full.
+    let (releases, _releases) = mpsc::unbounded_channel();
+    journal.add_consumer(&exporter, false, releases);
     let mut reader = JournalReader::new(&journal, &exporter, StartFrom::Now, ReadForm::Rows);
     let mut next = reader.reopen().await.unwrap().next.seq;
     let mut head = journal.backend().head();
@@ -214,6 +218,7 @@ async fn deliver_all(journal: Arc<BatchJournal>, exporter: String) {
         }
         if delivered > 0 {
             reader.commit(Commit::delivered(Position::at(next), delivered));
+            journal.advance(&exporter, next);
         }
         tokio::select! {
             committed = reader.committed() => committed.unwrap(),

@@ -56,7 +56,7 @@ const READ_LIMIT: ReadLimit = ReadLimit {
 const MAX_DECODED_BYTES: u64 = 4 << 20;
 
 /// Batches up to this size are encoded at once: to hand one to another thread would take about as long.
-const SMALL_BYTES: usize = 16 << 10;
+const SMALL_BYTES: usize = 64 << 10;
 
 /// The journal of each kind.
 #[derive(Clone, Debug)]

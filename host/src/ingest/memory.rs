@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::IngestError;
-use crate::memory::{MemoryBudget, RequestBytes};
+use crate::memory::{MemoryBudget, MemoryPart, RequestBytes};
 
 /// A request that claims more is a large one.
 const LARGE_BYTES: u64 = 1 << 20;
@@ -108,6 +108,13 @@ impl MemoryClaim {
     /// The body has arrived.
     pub fn end_receiving(&mut self) {
         self.receiving = false;
+    }
+
+    /// Whether so much memory is free that a small body does not wait for it.
+    #[must_use]
+    pub fn is_plentiful(&self) -> bool {
+        let budget = &self.shared.budget;
+        budget.used(MemoryPart::Requests) <= budget.share() / 2
     }
 
     /// From now on, [`Self::resize`] may block the thread.
@@ -205,7 +212,6 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::memory::MemoryPart;
 
     const MIB: u64 = 1 << 20;
 
@@ -310,6 +316,16 @@ mod tests {
         drop(first);
         let found = [order.recv().await, order.recv().await, order.recv().await];
         assert_eq!(found, [Some(1), Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn memory_is_plentiful_until_requests_use_half_of_theirs() {
+        let (_, requests) = requests();
+        let mut claim = requests.claim(MemoryUse::Performance);
+        claim.resize(8 * MIB).unwrap();
+        assert!(claim.is_plentiful());
+        claim.resize(8 * MIB + 1).unwrap();
+        assert!(!claim.is_plentiful());
     }
 
     #[tokio::test(start_paused = true)]

@@ -47,7 +47,7 @@ use crate::{
 const ENCODED_COPIES: u64 = 3;
 
 /// Bodies up to this size are parsed at once: to hand one to another thread would take about as long.
-const SMALL_BYTES: usize = 32 << 10;
+const SMALL_BYTES: usize = 128 << 10;
 
 pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
     router
@@ -221,8 +221,10 @@ async fn parse(
         .enter(payload.sender, payload.bytes.len())
         .await;
     let vendors = Arc::clone(&state.unique_sequence_numbers);
-    // A small compressed body can become a large one.
-    let is_small = payload.encoding == BodyEncoding::Identity && payload.bytes.len() <= SMALL_BYTES;
+    // A small compressed body can become a large one, and only another thread can wait for memory.
+    let is_small = payload.encoding == BodyEncoding::Identity
+        && payload.bytes.len() <= SMALL_BYTES
+        && payload.claim.is_plentiful();
     let parse = move |queued: Option<QueuePlace>| {
         let guard = ParseGuard::start(&limits, payload.claim);
         let guard = match queued {

@@ -3,7 +3,7 @@
 //! The cost of a transaction is one sync of the disk, for one command or for a
 //! thousand. So a group takes every command that has arrived, up to a number and a
 //! size, commits are delayed for a moment so that they need few transactions, and
-//! appends of several callers wait for each other.
+//! small appends of several callers wait for each other.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,10 @@ use super::gathering::Gathering;
 
 const MAX_COMMANDS: usize = 1024;
 const MAX_BYTES: usize = 64 << 20;
+
+/// Appends of so many bytes do not wait for others: to write them takes longer than the sync that a
+/// shared transaction saves, and the callers of the others encode meanwhile.
+const MAX_GATHERED_BYTES: usize = 32 << 10;
 
 /// Commands that share a transaction.
 #[derive(Default)]
@@ -85,7 +89,9 @@ impl CommandQueue {
                     Awaited::AnyCommand,
                     until.saturating_duration_since(Instant::now()),
                 ),
-                appends if appends == group.appends => gathering.wait(appends),
+                appends if appends == group.appends && group.bytes < MAX_GATHERED_BYTES => {
+                    gathering.wait(appends)
+                }
                 _ => (Awaited::Nothing, Duration::ZERO),
             });
             match received {
