@@ -11,6 +11,7 @@ use super::change::Change;
 use super::commit::commit;
 use super::reply::PendingReply;
 use super::transaction::WriteTransaction;
+use crate::batch::codec::StreamGroup;
 
 pub(super) enum WriterCommand {
     Append {
@@ -48,6 +49,16 @@ impl WriterCommand {
                 payloads.sum()
             }
             Self::Change { .. } | Self::Damaged { .. } | Self::Close => 0,
+        }
+    }
+
+    /// Bytes of an append that is not compressed together with others.
+    pub(super) fn separate_bytes(&self) -> usize {
+        match self {
+            Self::Append { record, .. } if !StreamGroup::takes(&record.payload) => {
+                record.payload.len()
+            }
+            _ => 0,
         }
     }
 

@@ -14,11 +14,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::super::lock::open_regular;
 use crate::{platform::write_all_at, regular_file, write_guard::WRITE_GUARD};
+
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Two slots are written in turn, so that a write that was cut off leaves the mark before it.
 const SLOT_BYTES: usize = 64 << 10;
@@ -78,6 +81,7 @@ pub(super) struct MarkFile {
     last: Option<Mark>,
     writes: u64,
     unsynced: bool,
+    synced: Instant,
     /// The last write failed, and that was logged.
     failed: bool,
 }
@@ -97,6 +101,7 @@ impl MarkFile {
             writes: newest.as_ref().map_or(0, |slot| slot.write),
             last: newest.map(|slot| slot.mark),
             unsynced: false,
+            synced: Instant::now(),
             failed: false,
         }
     }
@@ -118,8 +123,16 @@ impl MarkFile {
         self.failed = written.is_err();
     }
 
+    /// Makes the last write durable, once a second.
+    pub(super) fn sync_from_time_to_time(&mut self) {
+        if self.synced.elapsed() >= SYNC_INTERVAL {
+            self.sync();
+        }
+    }
+
     /// Makes the last write durable.
     pub(super) fn sync(&mut self) {
+        self.synced = Instant::now();
         if let Some(file) = &self.file
             && std::mem::take(&mut self.unsynced)
             && let Err(error) = file.sync_data()

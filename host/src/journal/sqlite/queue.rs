@@ -14,9 +14,9 @@ use super::gathering::Gathering;
 const MAX_COMMANDS: usize = 1024;
 const MAX_BYTES: usize = 64 << 20;
 
-/// Appends of so many bytes do not wait for others: to write them takes longer than the sync that a
-/// shared transaction saves, and the callers of the others encode meanwhile.
-const MAX_GATHERED_BYTES: usize = 32 << 10;
+/// With so many bytes that are not compressed together, appends do not wait for others: to write
+/// them takes longer than the sync that they would share, and others encode meanwhile.
+const MAX_SEPARATE_BYTES: usize = 32 << 10;
 
 /// Commands that share a transaction.
 #[derive(Default)]
@@ -25,6 +25,7 @@ pub(super) struct CommandGroup {
     /// How many of them are appends.
     appends: usize,
     bytes: usize,
+    separate_bytes: usize,
     /// No group follows.
     pub(super) last: bool,
 }
@@ -89,7 +90,9 @@ impl CommandQueue {
                     Awaited::AnyCommand,
                     until.saturating_duration_since(Instant::now()),
                 ),
-                appends if appends == group.appends && group.bytes < MAX_GATHERED_BYTES => {
+                appends
+                    if appends == group.appends && group.separate_bytes < MAX_SEPARATE_BYTES =>
+                {
                     gathering.wait(appends)
                 }
                 _ => (Awaited::Nothing, Duration::ZERO),
@@ -130,6 +133,7 @@ impl CommandQueue {
 impl CommandGroup {
     fn push(&mut self, command: WriterCommand) {
         self.bytes += command.bytes();
+        self.separate_bytes += command.separate_bytes();
         self.appends += usize::from(command.is_append());
         self.last |= matches!(command, WriterCommand::Close);
         self.commands.push(command);

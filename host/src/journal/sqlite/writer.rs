@@ -37,8 +37,6 @@ mod tests;
 
 /// How often records are checked for their retention.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the high-water mark is made durable.
-const MARK_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 const NO_SPACE_FOR_DEAD_LETTERS: &str = "the disk has no space for dead letters";
 /// How long an append waits at most for another one.
 const MAX_APPEND_DELAY: Duration = Duration::from_millis(1);
@@ -64,7 +62,6 @@ pub(super) struct JournalWriter {
     shared: WriterState,
     file: FileState,
     mark: MarkFile,
-    mark_synced: Instant,
     /// A path names another file than the open one, and that was logged.
     displaced: bool,
     /// The wait before the next reopening. Grows until a transaction succeeds.
@@ -116,7 +113,6 @@ impl JournalWriter {
             shared,
             file: FileState::Open(connection),
             mark,
-            mark_synced: Instant::now(),
             displaced: false,
             reopen_delay: Duration::ZERO,
             last_transaction: Duration::ZERO,
@@ -302,10 +298,7 @@ impl JournalWriter {
         if let Some(mark) = mark {
             self.mark.write(mark);
         }
-        if self.mark_synced.elapsed() >= MARK_SYNC_INTERVAL {
-            self.mark.sync();
-            self.mark_synced = Instant::now();
-        }
+        self.mark.sync_from_time_to_time();
         let receipts = commands.iter().filter_map(WriterCommand::receipt);
         self.shared.observer.notify(receipts);
         self.publish_head(summary.head);

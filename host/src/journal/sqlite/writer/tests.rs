@@ -403,6 +403,22 @@ fn appends_that_are_awaited_wake_the_writer_once_and_what_cannot_wait_wakes_it_t
 }
 
 #[test]
+fn a_large_append_does_not_wait_for_those_of_other_callers() {
+    let (sender, receiver) = channel();
+    let mut queue = CommandQueue::new(receiver);
+    let delays = QueueDelays {
+        append: LONG,
+        ..QueueDelays::default()
+    };
+    for callers in [2, 1, 1] {
+        for _ in 0..callers {
+            assert!(sender.send(append().0));
+        }
+        assert_eq!(queue.next_group(LONG, delays).commands.len(), callers);
+    }
+}
+
+#[test]
 fn callers_learn_that_the_writer_is_gone() {
     let (sender, receiver) = channel();
     let (add, added) = append();
