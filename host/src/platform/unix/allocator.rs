@@ -9,6 +9,10 @@
 #[cfg(target_env = "gnu")]
 const MAX_KEPT_BYTES: i32 = 1 << 20;
 
+/// With one for each, threads that run at the same time often share an arena, and wait for each other.
+#[cfg(target_env = "gnu")]
+const ARENAS_PER_PROCESSOR: usize = 2;
+
 /// Limits what the GNU C library keeps of memory that is free. By default, it has eight arenas for each processor, which
 /// all keep some, and it keeps the more, the larger the blocks are that were in use. Its variables in the environment
 /// go before these limits.
@@ -16,7 +20,8 @@ pub(crate) fn limit_kept_memory() {
     #[cfg(target_env = "gnu")]
     {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let arenas = processors.try_into().unwrap_or(i32::MAX);
+        let arenas = (ARENAS_PER_PROCESSOR * processors).try_into();
+        let arenas = arenas.unwrap_or(i32::MAX);
         let limits = [
             ("MALLOC_ARENA_MAX", libc::M_ARENA_MAX, arenas),
             (
