@@ -58,6 +58,12 @@ impl RejectedItems {
         }
     }
 
+    /// Whether the errors of further items of the body are not kept.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.named.len() >= MAX_NAMED
+    }
+
     pub fn push(&mut self, item: ItemRejection) {
         *self.counts.entry(item.error.reason()).or_default() += 1;
         self.named.insert(item.index, item);
@@ -88,7 +94,9 @@ mod tests {
     #[test]
     fn the_first_are_named_and_all_are_counted() {
         let mut rejected = RejectedItems::default();
+        assert!(!rejected.is_full());
         (0..250).rev().for_each(|index| rejected.push(item(index)));
+        assert!(rejected.is_full());
         let named: Vec<_> = rejected.named().map(|item| item.index).collect();
         assert_eq!(named, (0..MAX_NAMED).collect::<Vec<_>>());
         assert_eq!(rejected.total(), 250);

@@ -47,7 +47,7 @@ use crate::{
 const ENCODED_COPIES: u64 = 3;
 
 /// Bodies up to this size are parsed at once: to hand one to another thread would take about as long.
-const SMALL_BYTES: usize = 128 << 10;
+const SMALL_BYTES: usize = 64 << 10;
 
 pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
     router

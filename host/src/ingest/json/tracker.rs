@@ -166,7 +166,10 @@ impl ItemTracker {
     pub(super) fn item_error(&mut self, error: &serde_json::Error) -> ItemError {
         self.too_long.take().unwrap_or_else(|| ItemError::Invalid {
             field: self.field,
-            reason: reason(error),
+            reason: match self.rejected.is_full() {
+                true => String::new(),
+                false => reason(error),
+            },
         })
     }
 }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::super::lock::open_regular;
 use crate::{platform::write_all_at, regular_file, write_guard::WRITE_GUARD};
 
+/// How often the mark is made durable.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Two slots are written in turn, so that a write that was cut off leaves the mark before it.
