@@ -177,16 +177,17 @@ impl Session {
             pid: pid.expect("a process id"),
             log,
         });
-        let mut waited_for: Vec<u16> = (0..PORTS.len())
-            .filter(|at| key.contains(PORTS[*at]))
-            .map(|at| self.ports[at])
-            .collect();
-        if key.contains("delfin-host run") {
-            waited_for.push(self.ports[0]);
-        }
-        for port in waited_for {
+        let named = (0..PORTS.len()).filter(|at| key.contains(PORTS[*at]));
+        for port in named.map(|at| self.ports[at]) {
             wait_for(&format!("`{key}` to listen"), || {
                 receivers::is_open(port).then_some(())
+            });
+        }
+        if key.contains("delfin-host run") {
+            // The port is open before the state folder.
+            let health = format!("http://127.0.0.1:{}/healthz", self.ports[0]);
+            wait_for(&format!("`{key}` to answer"), || {
+                receivers::get_text(&health)
             });
         }
     }
