@@ -95,22 +95,17 @@ async fn answer(
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
     let mut body = request.into_body();
     let mut counter = MarkCounter::new(&counted.finder);
-    loop {
-        match body.frame().await {
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    counter.add(data);
-                }
-            }
-            // A body that is cut off is sent again.
-            Some(Err(_)) => break,
-            None => {
-                counted.first.get_or_init(Instant::now);
-                counted.marks.fetch_add(counter.marks as u64, Relaxed);
-                break;
-            }
+    while let Some(frame) = body.frame().await {
+        // A body that is cut off is sent again.
+        let Ok(frame) = frame else {
+            return Ok(Response::new(Empty::new()));
+        };
+        if let Some(data) = frame.data_ref() {
+            counter.add(data);
         }
     }
+    counted.first.get_or_init(Instant::now);
+    counted.marks.fetch_add(counter.marks as u64, Relaxed);
     Ok(Response::new(Empty::new()))
 }
 

@@ -162,7 +162,7 @@ impl ItemTracker {
         }
     }
 
-    /// The error of the current item, which is JSON but not a valid item.
+    /// The error of the current item, which is JSON but not a valid item. It has no text if it is only counted.
     pub(super) fn item_error(&mut self, error: &serde_json::Error) -> ItemError {
         self.too_long.take().unwrap_or_else(|| ItemError::Invalid {
             field: self.field,

@@ -124,8 +124,8 @@ impl MarkFile {
         self.failed = written.is_err();
     }
 
-    /// Makes the last write durable, once a second.
-    pub(super) fn sync_from_time_to_time(&mut self) {
+    /// Makes the last write durable, unless the last sync was within the interval.
+    pub(super) fn sync_if_due(&mut self) {
         if self.synced.elapsed() >= SYNC_INTERVAL {
             self.sync();
         }

@@ -298,7 +298,7 @@ impl JournalWriter {
         if let Some(mark) = mark {
             self.mark.write(mark);
         }
-        self.mark.sync_from_time_to_time();
+        self.mark.sync_if_due();
         let receipts = commands.iter().filter_map(WriterCommand::receipt);
         self.shared.observer.notify(receipts);
         self.publish_head(summary.head);

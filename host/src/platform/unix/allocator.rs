@@ -20,8 +20,7 @@ pub(crate) fn limit_kept_memory() {
     #[cfg(target_env = "gnu")]
     {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let arenas = (ARENAS_PER_PROCESSOR * processors).try_into();
-        let arenas = arenas.unwrap_or(i32::MAX);
+        let arenas = i32::try_from(ARENAS_PER_PROCESSOR * processors).unwrap_or(i32::MAX);
         let limits = [
             ("MALLOC_ARENA_MAX", libc::M_ARENA_MAX, arenas),
             (
