@@ -144,7 +144,7 @@ impl Host {
             if BatchJournal::is_derived(entry.header.batch_id) {
                 assert_eq!(entry.header.origin, Origin::Sync);
                 assert!(!entry.header.complete);
-                let batch = crate::batch::codec::decode(&entry.payload).unwrap();
+                let batch = entry.payload.decode().unwrap();
                 let batch = AlertBatch::try_from_arrow(batch).unwrap();
                 let name = |alert: Alert<'_>| {
                     assert_eq!(alert.category(), Some("Recovery"));
@@ -428,7 +428,7 @@ impl Host {
         let mut next = Seq(0);
         while let Some(record) = self.journal.backend().read(next).unwrap() {
             next = record.seq.next();
-            let batch = crate::batch::codec::decode(&record.payload).unwrap();
+            let batch = record.payload.decode().unwrap();
             let batch = AlertBatch::try_from_arrow(batch).unwrap();
             let recoveries = batch.alerts().filter(|a| a.category() == Some("Recovery"));
             found.extend(recoveries.map(|alert| alert.alert_name().unwrap().to_owned()));

@@ -8,12 +8,13 @@
 //!
 //! The stream of a small batch is mostly its schema and the layout of its columns, which the
 //! frames of small batches refer to in a dictionary instead of repeating them. Small batches come
-//! to the journal as streams, and those of one transaction are compressed together.
+//! to the journal as rows, and those of one transaction are encoded together.
 //!
 //! Knows nothing of what the columns mean.
 
 mod contexts;
 mod group;
+mod record;
 mod small;
 pub(crate) mod stream;
 mod trusted;
@@ -34,7 +35,8 @@ use zstd::{
 
 use super::memory::used_bytes;
 use contexts::Contexts;
-pub(crate) use group::{StreamGroup, split};
+pub(crate) use group::{RowGroup, split};
+pub use record::{GroupPart, GroupRows, RecordPayload};
 use small::write_small;
 pub(crate) use trusted::TrustedReader;
 
@@ -44,10 +46,12 @@ pub const MAX_BATCH_BYTES: usize = i32::MAX as usize;
 /// Formats of a payload: its first byte.
 const PLAIN_FRAME: u8 = 1;
 const DICTIONARY_FRAME: u8 = 2;
-/// A stream as it is: how small records come to the journal and leave it.
+/// A stream as it is.
 const STREAM: u8 = 3;
-/// The streams of several records.
-const GROUP_FRAME: u8 = 4;
+/// The streams of several records, as older hosts wrote them.
+const STREAM_GROUP_FRAME: u8 = 4;
+/// The rows of several records.
+const ROW_GROUP_FRAME: u8 = 5;
 
 // Values of metrics hardly compress: higher levels cost time and save little space.
 const ZSTD_LEVEL: i32 = 1;
@@ -55,8 +59,8 @@ const ZSTD_LEVEL: i32 = 1;
 /// Streams up to this size are compressed with the dictionary. Longer ones repeat enough by themselves.
 const MAX_WITH_DICTIONARY: usize = 64 << 10;
 
-/// Streams up to this size are compressed together, on the thread that writes the journal. Longer ones have less in
-/// common, and are compressed on several threads.
+/// Batches up to this size are encoded together, on the thread that writes the journal. Larger ones have less in
+/// common, and are encoded on several threads.
 const MAX_IN_GROUP: usize = 16 << 10;
 
 /// Words of batches, the stream of an alert, the offsets of columns with a fixed number of items in each
@@ -83,7 +87,7 @@ pub enum CodecError {
     #[error("the stored batch is empty")]
     Empty,
     #[error(
-        "the stored batch has format {found}, this host reads {PLAIN_FRAME} to {GROUP_FRAME} (use a newer host)"
+        "the stored batch has format {found}, this host reads {PLAIN_FRAME} to {ROW_GROUP_FRAME} (use a newer host)"
     )]
     UnknownFormat { found: u8 },
     #[error("the stored batch is damaged")]
@@ -92,7 +96,7 @@ pub enum CodecError {
     Read(#[source] ArrowError),
     #[error("the stored payload has {found} batches instead of one")]
     Count { found: usize },
-    #[error("the lengths of the batches that are stored together are wrong")]
+    #[error("the sizes of the batches that are stored together are wrong")]
     Group,
 }
 
@@ -121,37 +125,29 @@ pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
     Ok(encoded)
 }
 
-/// The payload of a new record: a small batch is a stream, which the journal compresses.
-///
-/// # Errors
-///
-/// As [`encode`].
-pub(crate) fn encode_record(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
-    let mut payload = vec![STREAM];
-    write_stream(batch, &mut payload).map_err(CodecError::Write)?;
-    match payload.len() - 1 {
-        ..=MAX_IN_GROUP => Ok(payload),
-        _ => encode_stream(&payload[1..]),
-    }
+/// Whether the journal encodes a batch together with others.
+pub(crate) fn is_small(batch: &RecordBatch) -> bool {
+    used_bytes(batch) <= MAX_IN_GROUP
 }
 
-/// As [`encode_record`], for a batch that [`write_plain`] has written.
+/// A batch as a stream that is not compressed.
+fn as_payload(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
+    let mut payload = vec![STREAM];
+    write_stream(batch, &mut payload).map_err(CodecError::Write)?;
+    Ok(payload)
+}
+
+/// Whether a payload is a stream that is not compressed.
+pub(crate) fn is_stream(payload: &[u8]) -> bool {
+    payload.first() == Some(&STREAM)
+}
+
+/// As [`encode`], for a batch that [`write_plain`] has written.
 ///
 /// # Errors
 ///
 /// As [`encode`].
 pub(crate) fn encode_plain(plain: &[u8]) -> Result<Vec<u8>, CodecError> {
-    if plain.len() <= MAX_IN_GROUP {
-        return Ok(as_payload(plain));
-    }
-    encode_stream(plain)
-}
-
-fn as_payload(stream: &[u8]) -> Vec<u8> {
-    [&[STREAM], stream].concat()
-}
-
-fn encode_stream(plain: &[u8]) -> Result<Vec<u8>, CodecError> {
     let mut encoder = BatchEncoder::take().map_err(CodecError::Compress)?;
     let encoded = encoder.encode(plain)?;
     ENCODERS.put(encoder);
@@ -239,7 +235,7 @@ pub(crate) fn write_plain(batch: &RecordBatch, writer: impl Write) -> io::Result
 }
 
 fn write_stream(batch: &RecordBatch, plain: &mut Vec<u8>) -> Result<(), ArrowError> {
-    if used_bytes(batch) <= MAX_IN_GROUP {
+    if is_small(batch) {
         return write_small(batch, plain);
     }
     let mut writer = StreamWriter::try_new(plain, &batch.schema())?;
@@ -302,7 +298,7 @@ fn decompress<T>(
         Some((&PLAIN_FRAME, frame)) => {
             Decompressor::new().and_then(|mut decompressor| run(&mut decompressor, frame))
         }
-        Some((&(DICTIONARY_FRAME | GROUP_FRAME), frame)) => {
+        Some((&(DICTIONARY_FRAME | STREAM_GROUP_FRAME | ROW_GROUP_FRAME), frame)) => {
             take_decompressor().and_then(|mut decompressor| {
                 let plain = run(&mut decompressor, frame)?;
                 DECODERS.put(decompressor);

@@ -16,27 +16,50 @@ const ALLOCATION_BYTES: usize = 96;
 /// Unused memory that is not worth a copy.
 const SLACK_BYTES: u64 = 64 << 10;
 
-/// The bytes that stay allocated as long as the batch exists, rounded up.
-///
-/// Several columns can be slices of one buffer, which is then counted once, and as a
-/// whole: a small slice keeps all of it. The schema is shared by all batches of a kind.
-pub(crate) fn held_bytes(batch: &RecordBatch) -> u64 {
-    let mut allocations = Vec::with_capacity(32);
-    let mut structs = 0;
-    let mut add = |buffer: &Buffer| {
-        if buffer.capacity() > 0 {
-            allocations.push((buffer.data_ptr().addr().get(), buffer.capacity()));
+/// The bytes that stay allocated as long as a batch exists, rounded up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeldBytes {
+    /// Of what describes the columns.
+    structs: u64,
+    /// Several columns can be slices of one buffer, which is then counted once, and as a
+    /// whole: a small slice keeps all of it.
+    buffers: u64,
+}
+
+impl HeldBytes {
+    /// The schema is shared by all batches of a kind.
+    pub(crate) fn of(batch: &RecordBatch) -> Self {
+        let mut allocations = Vec::with_capacity(32);
+        let mut structs = 0;
+        let mut add = |buffer: &Buffer| {
+            if buffer.capacity() > 0 {
+                allocations.push((buffer.data_ptr().addr().get(), buffer.capacity()));
+            }
+        };
+        for column in batch.columns() {
+            let all = column.get_array_memory_size();
+            structs += all.saturating_sub(column.get_buffer_memory_size());
+            visit_buffers(column, &mut add);
         }
-    };
-    for column in batch.columns() {
-        let all = column.get_array_memory_size();
-        structs += all.saturating_sub(column.get_buffer_memory_size());
-        visit_buffers(column, &mut add);
+        allocations.sort_unstable();
+        allocations.dedup_by_key(|(address, _)| *address);
+        let buffers: usize = allocations.iter().map(|(_, bytes)| bytes).sum();
+        Self {
+            structs: structs as u64,
+            buffers: (allocations.len() * ALLOCATION_BYTES + buffers) as u64,
+        }
     }
-    allocations.sort_unstable();
-    allocations.dedup_by_key(|(address, _)| *address);
-    let buffers: usize = allocations.iter().map(|(_, bytes)| bytes).sum();
-    (structs + allocations.len() * ALLOCATION_BYTES + buffers) as u64
+
+    /// What some of the rows keep, if others keep the rest.
+    pub(crate) fn of_rows(self, rows: usize, all: usize) -> u64 {
+        self.structs + (self.buffers * rows as u64).div_ceil(all.max(1) as u64)
+    }
+}
+
+/// The bytes that stay allocated as long as the batch exists.
+pub(crate) fn held_bytes(batch: &RecordBatch) -> u64 {
+    let held = HeldBytes::of(batch);
+    held.structs + held.buffers
 }
 
 /// Whether the batch keeps far more memory than its rows use.

@@ -7,8 +7,10 @@
 //! Knows nothing of journals, exporters or the network.
 
 pub mod codec;
+mod concat;
 mod memory;
 mod payload;
+mod schema;
 
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -17,10 +19,13 @@ use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch, Kind, Origin, Perf
 use serde::Serialize;
 use uuid::Uuid;
 
+pub(crate) use concat::concat;
 pub(crate) use memory::{held_bytes, is_mostly_unused, used_bytes};
 pub use payload::{BatchPayload, PayloadPool, PayloadSlot, PayloadStats};
+pub(crate) use schema::with_shared_schema;
 
 use crate::memory::BatchBytes;
+use codec::{GroupPart, GroupRows};
 
 /// What a batch costs in addition to its rows: its header, and its place where it is kept.
 const RECORD_BYTES: u64 = 512;
@@ -63,6 +68,8 @@ pub struct StoredBatch {
     pub seq: Seq,
     pub header: Header,
     pub arrow: RecordBatch,
+    /// Where its rows were read, if they are stored with those of others.
+    pub part: Option<GroupPart>,
     /// All rows, encoded for the processes of exporters.
     pub payload: Arc<PayloadSlot>,
     memory: BatchBytes,
@@ -133,11 +140,23 @@ impl Header {
 impl StoredBatch {
     #[must_use]
     pub fn new(seq: Seq, header: Header, arrow: RecordBatch, payload: Arc<PayloadSlot>) -> Self {
+        let rows = GroupRows {
+            held_bytes: held_bytes(&arrow),
+            rows: arrow,
+            part: None,
+        };
+        Self::of_group(seq, header, rows, payload)
+    }
+
+    /// A batch whose rows are stored with those of others.
+    #[must_use]
+    pub fn of_group(seq: Seq, header: Header, rows: GroupRows, payload: Arc<PayloadSlot>) -> Self {
         Self {
-            memory: BatchBytes::new(payload.budget(), held_bytes(&arrow) + RECORD_BYTES),
+            memory: BatchBytes::new(payload.budget(), rows.held_bytes + RECORD_BYTES),
             seq,
             header,
-            arrow,
+            arrow: rows.rows,
+            part: rows.part,
             payload,
         }
     }

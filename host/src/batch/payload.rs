@@ -26,7 +26,7 @@ use delfin_plugin_protocol::{
 };
 
 use super::{
-    codec::{self, CodecError},
+    codec::{self, CodecError, RecordPayload},
     memory::used_bytes,
 };
 use crate::memory::{BatchBytes, MemoryBudget};
@@ -258,7 +258,7 @@ impl PayloadPool {
         })
     }
 
-    /// Encodes a new batch for the journal. If exporters want its payload, that is kept in `slot`,
+    /// The payload of a new record. If exporters want that of the batch too, it is encoded and kept in `slot`,
     /// and the rows that are returned are in the memory of a large one.
     ///
     /// # Errors
@@ -268,19 +268,15 @@ impl PayloadPool {
         &self,
         rows: RecordBatch,
         slot: &Arc<PayloadSlot>,
-    ) -> Result<(Vec<u8>, RecordBatch), CodecError> {
-        if !self.has_place_ahead(used_bytes(&rows)) {
-            return Ok((codec::encode_record(&rows)?, rows));
-        }
-        let encoded = self.encode_rows(&rows).and_then(|payload| {
-            let plain = payload.plain()?;
-            Ok((payload, plain))
-        });
-        let Ok((payload, plain)) = encoded else {
-            return Ok((codec::encode_record(&rows)?, rows));
+    ) -> Result<(RecordPayload, RecordBatch), CodecError> {
+        let Some((payload, plain)) = self.encode_ahead(&rows) else {
+            return Ok((RecordPayload::new(&rows)?, rows));
         };
         self.encoded_batches.fetch_add(1, Relaxed);
-        let record = codec::encode_plain(&plain)?;
+        let record = match codec::is_small(&rows) {
+            true => RecordPayload::of_small(rows.clone()),
+            false => codec::encode_plain(&plain)?.into(),
+        };
         let (rows, bytes) = match payload {
             BatchPayload::Inline(_) => (rows, payload.size()),
             BatchPayload::Shared(_) | BatchPayload::File { .. } => (codec::read_plain(plain)?, 0),
@@ -316,6 +312,16 @@ impl PayloadPool {
         slot.fill(payload, 0, &mut slot.lock()).is_used = true;
         self.keep(&slot);
         Ok((rows, slot))
+    }
+
+    /// The payload of a batch and its stream, if it is kept before an exporter asks for it.
+    fn encode_ahead(&self, rows: &RecordBatch) -> Option<(BatchPayload, Buffer)> {
+        if !self.has_place_ahead(used_bytes(rows)) {
+            return None;
+        }
+        let payload = self.encode_rows(rows).ok()?;
+        let plain = payload.plain().ok()?;
+        Some((payload, plain))
     }
 
     /// Whether a payload of so many bytes is kept before an exporter asks for it.

@@ -17,15 +17,15 @@ use std::{
 };
 
 use arrow_array::RecordBatch;
-use delfin_plugin_api::{Kind, alert_schema, performance_schema};
+use delfin_plugin_api::Kind;
 use tokio::{sync::mpsc, task::JoinError};
 use uuid::{Uuid, Version};
 
 use crate::{
     batch::{
         NewBatch, PayloadSlot, PayloadStats, ReadBatch, Seq, StoredBatch,
-        codec::{self, CodecError},
-        used_bytes,
+        codec::{self, CodecError, RecordPayload},
+        used_bytes, with_shared_schema,
     },
     clock::{HostClock, now_ms},
     journal::{
@@ -90,7 +90,7 @@ impl ReadResult {
     fn held_bytes(&self) -> u64 {
         match self {
             Self::Batch(batch) => batch.held_bytes(),
-            Self::Damaged(record, _) => record.payload.len() as u64,
+            Self::Damaged(record, _) => record.payload.bytes(),
             Self::EndOfJournal => 0,
         }
     }
@@ -311,7 +311,7 @@ impl BatchJournal {
         // Without exporters, no batch would ever leave the cache again.
         let has_readers = !self.consumers.is_empty();
         let _announcement = has_readers.then(|| self.cache.announce(&header, announced.clone()));
-        let bytes = record.payload.len() as u64;
+        let bytes = record.payload.bytes();
         let mut appended = self.backend.append(record, key.clone()).await;
         if let Err(AppendError::Full {
             held_bytes,
@@ -467,26 +467,32 @@ impl BatchJournal {
             return ReadResult::Batch(batch);
         }
         let batch = match self.cache.announced_batch(&record.header) {
-            Some(announced) => announced,
-            None => match self.decode_rows(&record, form) {
+            Some(announced) => announced.stored(record.seq, record.header),
+            None => match self.decode_record(&record, form) {
                 Ok(decoded) => decoded,
                 Err(error) => return ReadResult::Damaged(Box::new(record), error.to_string()),
             },
         };
-        let batch = batch.stored(record.seq, record.header);
         ReadResult::Batch(ReadBatch::new(self.share(batch)))
     }
 
-    fn decode_rows(&self, record: &Record, form: ReadForm) -> Result<AnnouncedBatch, CodecError> {
+    fn decode_record(&self, record: &Record, form: ReadForm) -> Result<StoredBatch, CodecError> {
         let payloads = self.cache.payloads();
-        let (arrow, payload) = match form {
-            ReadForm::Rows => (codec::decode(&record.payload)?, payloads.slot()),
-            ReadForm::RowsAndPayload => payloads.decode_record(&record.payload)?,
+        let (seq, header) = (record.seq, record.header.clone());
+        let (arrow, payload) = match (&record.payload, form) {
+            (RecordPayload::Rows(rows), _) => {
+                let (rows, payload) = (rows.clone(), payloads.slot());
+                return Ok(StoredBatch::of_group(seq, header, rows, payload));
+            }
+            (RecordPayload::Encoded(bytes), ReadForm::Rows) => {
+                (codec::decode(bytes)?, payloads.slot())
+            }
+            (RecordPayload::Encoded(bytes), ReadForm::RowsAndPayload) => {
+                payloads.decode_record(bytes)?
+            }
         };
-        Ok(AnnouncedBatch {
-            arrow: with_shared_schema(arrow, self.kind),
-            payload,
-        })
+        let arrow = with_shared_schema(arrow);
+        Ok(StoredBatch::new(seq, header, arrow, payload))
     }
 
     async fn encode(
@@ -523,7 +529,7 @@ impl BatchJournal {
             collected_until_ms: identity.collected_until_ms,
             payload,
         };
-        Ok((record, with_shared_schema(arrow, self.kind)))
+        Ok((record, with_shared_schema(arrow)))
     }
 }
 
@@ -543,19 +549,6 @@ impl std::fmt::Debug for BatchJournal {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
-}
-
-/// The batch with the schema that all batches of its kind share, unless it has other
-/// columns. A decoded schema takes more memory than a small batch.
-fn with_shared_schema(batch: RecordBatch, kind: Kind) -> RecordBatch {
-    let schema = match kind {
-        Kind::Performance => performance_schema(),
-        Kind::Alert => alert_schema(),
-    };
-    if Arc::ptr_eq(batch.schema_ref(), &schema) {
-        return batch;
-    }
-    batch.clone().with_schema(schema).unwrap_or(batch)
 }
 
 fn task_failed(error: &JoinError) -> ReadError {

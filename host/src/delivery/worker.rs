@@ -195,7 +195,11 @@ impl Worker {
         match self.sender.next(head).await {
             NextSend::Send(request) => self.export(request, permit).await,
             NextSend::CheckHealth => self.instances.check_health(permit),
-            NextSend::WaitUntil(until) => self.wait_until(until),
+            NextSend::WaitUntil(until) => {
+                self.wait_until(until);
+                let probe = self.sender.next_probe().unwrap_or(until);
+                self.wake = self.wake.min(probe);
+            }
             NextSend::Idle => {}
         }
     }

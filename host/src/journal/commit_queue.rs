@@ -125,7 +125,7 @@ mod tests {
                 header,
                 rows: 10,
                 collected_until_ms: None,
-                payload: vec![1],
+                payload: vec![1].into(),
             };
             journal.append(record, None).await.unwrap();
         }

@@ -528,7 +528,7 @@ mod tests {
             },
             rows: 1,
             collected_until_ms: None,
-            payload: vec![1],
+            payload: vec![1].into(),
         }
     }
 }

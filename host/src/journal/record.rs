@@ -1,14 +1,14 @@
 //! What a journal holds: numbered records, each with an encoded batch.
 //!
-//! A payload is opaque to the journal: its caller encodes and decodes it. The journal only compresses the
-//! streams of small batches, together with others, and gives them back.
+//! A payload is opaque to the journal: its caller encodes and decodes it. The journal only encodes the
+//! rows of small batches, together with others, and gives them back.
 
 use uuid::Uuid;
 
-use crate::batch::{Header, Seq};
+use crate::batch::{Header, Seq, codec::RecordPayload};
 
 /// A record to append.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewRecord {
     pub header: Header,
     /// Rows of the batch.
@@ -16,19 +16,17 @@ pub struct NewRecord {
     /// The end of the window that the batch was collected for, in milliseconds since the Unix epoch. `None`: the window
     /// is not remembered.
     pub collected_until_ms: Option<i64>,
-    /// The encoded batch.
-    pub payload: Vec<u8>,
+    pub payload: RecordPayload,
 }
 
 /// A record as the journal holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub seq: Seq,
     pub header: Header,
     /// Rows of the batch.
     pub rows: u64,
-    /// The encoded batch.
-    pub payload: Vec<u8>,
+    pub payload: RecordPayload,
 }
 
 /// Confirms that a batch is durable.

@@ -34,8 +34,14 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 /// A journal as a newer host writes it.
 const NEWER_JOURNAL: Database = Database {
-    version: 5,
-    migrations: &["", "", "", "ALTER TABLE totals ADD COLUMN extra INTEGER;"],
+    version: JOURNAL.version + 1,
+    migrations: &[
+        "",
+        "",
+        "",
+        "",
+        "ALTER TABLE totals ADD COLUMN extra INTEGER;",
+    ],
     ..JOURNAL
 };
 
@@ -189,7 +195,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 5, this host needs 4"),
+            .contains("has schema version 6, this host needs 5"),
         "{error}"
     );
     let newer_backup = folder.back_up("newer.tar.zst");
@@ -202,7 +208,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
     assert!(
         error
             .to_string()
-            .contains("whose `performance.db` this host cannot use: it has schema version 5, this host needs 4"),
+            .contains("whose `performance.db` this host cannot use: it has schema version 6, this host needs 5"),
         "{error}"
     );
     let report = verify_backup(&newer_backup, &NoListener).unwrap();
@@ -213,7 +219,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
         (&*fault.file, &*fault.fault),
         (
             "performance.db",
-            "it has schema version 5, this host needs 4"
+            "it has schema version 6, this host needs 5"
         )
     );
     assert_eq!(files(&state), before);

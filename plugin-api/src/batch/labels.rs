@@ -39,6 +39,25 @@ impl<'a> Labels<'a> {
         }
     }
 
+    /// The codes of the key and of the value of each label, which [`Self::text`] takes.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = (i32, i32)> + use<'a> {
+        let LabelColumn { keys, values, .. } = self.column;
+        let entries = self.start..self.end;
+        let keys = keys.codes[entries.clone()].iter().copied();
+        keys.zip(values.codes[entries].iter().copied())
+    }
+
+    /// The key and the value with these codes.
+    pub(crate) fn text(&self, (key, value): (i32, i32)) -> (&'a str, &'a str) {
+        let LabelColumn { keys, values, .. } = self.column;
+        (keys.text(key), values.text(value))
+    }
+
+    /// Whether equal codes are equal texts in both.
+    pub(crate) fn has_codes_of(&self, other: &Self) -> bool {
+        std::ptr::eq(self.column, other.column)
+    }
+
     /// The number of labels.
     #[must_use]
     pub fn len(&self) -> usize {

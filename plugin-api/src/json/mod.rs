@@ -64,13 +64,28 @@ impl Style for Compact {
     const COLON: &'static str = ":";
 
     fn text(text: &str, out: &mut Vec<u8>) {
-        // Serializing a text fails only with its writer, and a vector never fails.
-        serde_json::to_writer(out, text).ok();
+        if is_plain(text) {
+            out.reserve(text.len() + 2);
+            out.push(b'"');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'"');
+        } else {
+            // Serializing a text fails only with its writer, and a vector never fails.
+            serde_json::to_writer(out, text).ok();
+        }
     }
 
     fn number(number: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
     }
+}
+
+/// Whether nothing in a text is escaped. Looks at every byte, so that the compiler looks at many at once.
+fn is_plain(text: &str) -> bool {
+    let is_escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    !text
+        .bytes()
+        .fold(false, |found, byte| found | is_escaped(byte))
 }
 
 /// The extras of an alert without those that have the name of one of its columns:
@@ -116,6 +131,40 @@ mod tests {
         let expected =
             r#"{"name":"iops","labels":{"k":"\n東"},"values":{"2":0.30000000000000004,"4":-0.0}}"#;
         assert_eq!(text(&batch), (expected.to_owned(), 2));
+    }
+
+    #[test]
+    fn a_text_is_escaped_where_json_needs_it() {
+        for character in (0..256).filter_map(char::from_u32) {
+            for text in [
+                format!("{character}"),
+                format!("a text before {character} and one after it"),
+            ] {
+                let mut out = Vec::new();
+                Compact::text(&text, &mut out);
+                assert_eq!(out, serde_json::to_vec(&text).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_several_batches_have_the_labels_of_their_own() {
+        let batches = ["sda", "sdb"].map(|disk| {
+            let mut batch = PerformanceBatchBuilder::new();
+            for name in ["load", "iops"] {
+                batch.series(name, [("disk", disk)], [(1, 0.5)]).unwrap();
+            }
+            batch.build()
+        });
+        let (mut writer, mut out) = (JsonWriter::<Compact>::new(), Vec::new());
+        for (one, other) in batches[0].series().zip(batches[1].series()) {
+            for (series, disk) in [(one, "sda"), (other, "sdb"), (other, "sdb")] {
+                out.clear();
+                writer.write(series, &mut out);
+                let row: Value = serde_json::from_slice(&out).unwrap();
+                assert_eq!(row["labels"]["disk"], disk);
+            }
+        }
     }
 
     #[test]

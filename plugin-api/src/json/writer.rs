@@ -15,16 +15,17 @@ const KEPT_TIMES: usize = 1024;
 
 /// Writes rows, one after the other. The caller writes what is between them.
 pub struct JsonWriter<'a, S> {
-    labels: Vec<LabelText<'a>>,
+    labels: Vec<LabelText>,
+    /// Of the last series, whose codes `labels` has.
+    last_labels: Option<Labels<'a>>,
     times: Vec<TimeText>,
     skipped: Skipped,
     style: PhantomData<S>,
 }
 
 /// The label that was written last at an index, with the comma before it.
-struct LabelText<'a> {
-    key: &'a str,
-    value: &'a str,
+struct LabelText {
+    codes: (i32, i32),
     text: Vec<u8>,
 }
 
@@ -48,6 +49,7 @@ impl<'a, S: Style> JsonWriter<'a, S> {
     pub fn new() -> Self {
         Self {
             labels: Vec::new(),
+            last_labels: None,
             times: Vec::new(),
             skipped: Skipped::default(),
             style: PhantomData,
@@ -88,14 +90,14 @@ impl<'a, S: Style> JsonWriter<'a, S> {
         out: &mut Vec<u8>,
         drain: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let [open, labels, values, close] = S::SERIES.map(str::as_bytes);
-        out.extend_from_slice(open);
+        let [open, labels, values, close] = S::SERIES;
+        out.extend_from_slice(open.as_bytes());
         S::text(series.name(), out);
-        out.extend_from_slice(labels);
+        out.extend_from_slice(labels.as_bytes());
         self.labels(series.labels(), out, drain)?;
-        out.extend_from_slice(values);
+        out.extend_from_slice(values.as_bytes());
         self.points(series.points(), out, drain)?;
-        out.extend_from_slice(close);
+        out.extend_from_slice(close.as_bytes());
         Ok(())
     }
 
@@ -133,17 +135,18 @@ impl<'a, S: Style> JsonWriter<'a, S> {
         drain: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         out.push(b'{');
-        for (index, (key, value)) in labels.iter().enumerate() {
+        let last = self.last_labels.replace(labels);
+        if !last.is_some_and(|last| last.has_codes_of(&labels)) {
+            self.labels.clear();
+        }
+        for (index, codes) in labels.codes().enumerate() {
             drain(out)?;
             if index == self.labels.len() {
-                self.labels.push(LabelText::new::<S>(key, value));
+                self.labels.push(LabelText::new::<S>(codes, labels));
             }
             let label = &mut self.labels[index];
-            // Labels are texts of a dictionary, so equal texts have one address. To
-            // compare addresses is quicker than to compare texts, and a text that is
-            // equal at another address is only written again.
-            if !(std::ptr::eq(label.key, key) && std::ptr::eq(label.value, value)) {
-                label.set::<S>(key, value);
+            if label.codes != codes {
+                label.set::<S>(codes, labels);
             }
             let comma = if index == 0 { S::COMMA.len() } else { 0 };
             out.extend_from_slice(&label.text[comma..]);
@@ -191,22 +194,22 @@ impl<'a, S: Style> JsonWriter<'a, S> {
     }
 }
 
-impl<'a> LabelText<'a> {
-    fn new<S: Style>(key: &'a str, value: &'a str) -> Self {
+impl LabelText {
+    fn new<S: Style>(codes: (i32, i32), labels: Labels<'_>) -> Self {
         let mut label = Self {
-            key,
-            value,
+            codes,
             text: Vec::new(),
         };
-        label.set::<S>(key, value);
+        label.set::<S>(codes, labels);
         label
     }
 
-    fn set<S: Style>(&mut self, key: &'a str, value: &'a str) {
+    fn set<S: Style>(&mut self, codes: (i32, i32), labels: Labels<'_>) {
+        let (key, value) = labels.text(codes);
         self.text.clear();
         self.text.extend_from_slice(S::COMMA.as_bytes());
         member::<S>(key, value, &mut self.text);
-        (self.key, self.value) = (key, value);
+        self.codes = codes;
     }
 }
 

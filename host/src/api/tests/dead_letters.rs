@@ -33,7 +33,7 @@ fn dead_letter(host: &Host, reason: &str) {
         attempts: 2,
         first_ms: 1_700_000_000_000,
         last_ms: 1_700_000_001_000,
-        payload: record.payload,
+        payload: record.payload.into_bytes().unwrap(),
     };
     let commit = Commit {
         through: Position::after(record.seq),

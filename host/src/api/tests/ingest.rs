@@ -9,7 +9,6 @@ use serde_json::json;
 use super::host::{EXPORTER, Host, TWO_POINTS, last};
 use crate::{
     api::tests::host::Answer,
-    batch::codec,
     batch_journal::BatchJournal,
     config::{ApiConfig, JournalConfig},
     ingest::MemoryUse,
@@ -68,7 +67,7 @@ fn a_batch_that_was_answered_202_is_in_the_journal() {
     );
     assert_eq!(record.header.storage_id.as_deref(), Some("s1"));
     assert!(!record.header.complete);
-    assert_eq!(codec::decode(&record.payload).unwrap().num_rows(), 1);
+    assert_eq!(record.payload.decode().unwrap().num_rows(), 1);
 }
 
 #[test]

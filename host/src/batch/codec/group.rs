@@ -1,75 +1,89 @@
-//! The streams of small records that are stored together: in one frame, so that what they have in
-//! common is stored once.
+//! Small batches that are stored together: in one stream and one frame, so that what they have in
+//! common is written once, and read once.
 //!
-//! The content of the frame is the number of streams, the length of each, and the streams.
+//! The content of the frame is the stream of all rows, the number of rows of each batch, and the
+//! number of batches. Older hosts wrote the number of batches, the length of the stream of each, and
+//! these streams.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
 
 use super::{
-    BatchEncoder, CodecError, ENCODERS, GROUP_FRAME, MAX_IN_GROUP, MAX_WITH_DICTIONARY, STREAM,
+    BatchEncoder, CodecError, ENCODERS, MAX_IN_GROUP, MAX_WITH_DICTIONARY, ROW_GROUP_FRAME, STREAM,
+    STREAM_GROUP_FRAME, encode, read_plain,
+    record::{GroupRows, RecordPayload},
+    write_stream,
 };
+use crate::batch::{concat, memory::HeldBytes, with_shared_schema};
 
-const LEN_BYTES: usize = size_of::<u32>();
+const COUNT_BYTES: usize = size_of::<u32>();
 
-/// The longest content of a frame.
-const MAX_CONTENT: usize = MAX_WITH_DICTIONARY + MAX_IN_GROUP;
+/// The longest content of a frame: rows up to [`MAX_WITH_DICTIONARY`], and what describes them.
+const MAX_CONTENT: usize = 1 << 20;
 
-/// Streams for one frame.
+/// Rows for one frame.
 #[derive(Debug, Default)]
-pub(crate) struct StreamGroup {
-    lens: Vec<u32>,
-    streams: Vec<u8>,
+pub(crate) struct RowGroup {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
 }
 
-impl StreamGroup {
-    /// Whether a payload is a stream that can be stored with others.
-    pub(crate) fn takes(payload: &[u8]) -> bool {
-        payload.first() == Some(&STREAM)
-    }
-
-    /// A group of one payload.
-    pub(crate) fn of(payload: &[u8]) -> Self {
+impl RowGroup {
+    /// A group of one batch.
+    pub(crate) fn of(rows: &GroupRows) -> Self {
         let mut group = Self::default();
-        group.push(payload);
+        group.push(rows);
         group
     }
 
-    /// Whether the frame has no room for one more payload.
-    pub(crate) fn is_full_for(&self, payload: &[u8]) -> bool {
-        let lens = LEN_BYTES * (self.lens.len() + 2);
-        !self.is_empty() && lens + self.streams.len() + payload.len() > MAX_WITH_DICTIONARY
+    /// Whether the rows of one more batch belong into another frame: they are too many, or have other columns.
+    pub(crate) fn is_full_for(&self, rows: &GroupRows) -> bool {
+        let has_other_columns = |batch: &RecordBatch| batch.schema_ref() != rows.rows.schema_ref();
+        self.batches.last().is_some_and(has_other_columns)
+            || !self.is_empty() && self.bytes + rows.held_bytes as usize > MAX_WITH_DICTIONARY
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.lens.is_empty()
+        self.batches.is_empty()
     }
 
     /// Bytes before compression.
     pub(crate) const fn bytes(&self) -> u64 {
-        self.streams.len() as u64
+        self.bytes as u64
     }
 
-    /// Adds a payload that [`Self::takes`] accepts.
-    pub(crate) fn push(&mut self, payload: &[u8]) {
-        let stream = payload.get(1..).unwrap_or_default();
-        self.lens.push(stream.len() as u32);
-        self.streams.extend_from_slice(stream);
+    pub(crate) fn push(&mut self, rows: &GroupRows) {
+        self.bytes += rows.held_bytes as usize;
+        self.batches.push(rows.rows.clone());
     }
 
-    /// The payload that is stored for all of them. One stream is stored as a batch by itself.
+    /// The payload that is stored for all of them. One batch is stored by itself.
     ///
     /// # Errors
     ///
     /// No memory is left.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, CodecError> {
+        if let [one] = self.batches.as_slice() {
+            return encode(one);
+        }
+        let all = concat(&self.batches).map_err(CodecError::Write)?;
         let mut encoder = BatchEncoder::take().map_err(CodecError::Compress)?;
-        let encoded = if self.lens.len() == 1 {
-            encoder.encode(&self.streams)
-        } else {
-            let count = self.lens.len() as u32;
-            let lens = [count].into_iter().chain(self.lens.iter().copied());
-            let mut content: Vec<u8> = lens.flat_map(u32::to_le_bytes).collect();
-            content.extend_from_slice(&self.streams);
-            encoder.compress(GROUP_FRAME, &content)
-        };
+        let mut content = std::mem::take(&mut encoder.plain);
+        content.clear();
+        write_stream(&all, &mut content).map_err(CodecError::Write)?;
+        let rows = self.batches.iter().map(|batch| batch.num_rows() as u32);
+        for count in rows.chain([self.batches.len() as u32]) {
+            content.extend_from_slice(&count.to_le_bytes());
+        }
+        if content.len() > MAX_CONTENT {
+            return Err(CodecError::TooLarge {
+                bytes: content.len(),
+            });
+        }
+        let encoded = encoder.compress(ROW_GROUP_FRAME, &content);
+        encoder.plain = content;
         ENCODERS.put(encoder);
         encoded
     }
@@ -81,26 +95,60 @@ impl StreamGroup {
 /// # Errors
 ///
 /// The bytes are damaged.
-pub(crate) fn split(payload: &[u8]) -> Result<Option<Vec<Vec<u8>>>, CodecError> {
-    if payload.first() != Some(&GROUP_FRAME) {
-        return Ok(None);
-    }
+pub(crate) fn split(payload: &[u8]) -> Result<Option<Vec<RecordPayload>>, CodecError> {
+    let (split, max): (fn(Vec<u8>) -> _, _) = match payload.first() {
+        Some(&ROW_GROUP_FRAME) => (split_rows, MAX_CONTENT),
+        Some(&STREAM_GROUP_FRAME) => (split_streams, MAX_WITH_DICTIONARY + MAX_IN_GROUP),
+        Some(_) | None => return Ok(None),
+    };
     let content = super::decompress(payload, |decompressor, frame| {
-        decompressor.decompress(frame, MAX_CONTENT)
+        decompressor.decompress(frame, max)
     })?;
-    split_content(&content).map(Some).ok_or(CodecError::Group)
+    split(content).map(Some)
 }
 
-fn split_content(content: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let (count, rest) = content.split_first_chunk::<LEN_BYTES>()?;
-    let count = u32::from_le_bytes(*count) as usize;
-    let (lens, mut streams) = rest.split_at_checked(count.checked_mul(LEN_BYTES)?)?;
-    let mut payloads = Vec::with_capacity(count);
-    for len in lens.chunks_exact(LEN_BYTES) {
-        let len = u32::from_le_bytes(len.try_into().ok()?) as usize;
-        let (stream, rest) = streams.split_at_checked(len)?;
-        payloads.push(super::as_payload(stream));
+fn split_rows(content: Vec<u8>) -> Result<Vec<RecordPayload>, CodecError> {
+    let (stream, counts) = parts_of(&content).ok_or(CodecError::Group)?;
+    let (stream, counts) = (stream.len(), Vec::from_iter(counts));
+    let all = read_plain(Buffer::from_vec(content).slice_with_length(0, stream))?;
+    if counts.iter().sum::<usize>() != all.num_rows() {
+        return Err(CodecError::Group);
+    }
+    let all = Arc::new(with_shared_schema(all));
+    let held = HeldBytes::of(&all);
+    let mut first = 0;
+    let payloads = counts.into_iter().map(|count| {
+        let rows = first..first + count;
+        first += count;
+        RecordPayload::Rows(GroupRows::new(&all, rows, held))
+    });
+    Ok(payloads.collect())
+}
+
+/// The stream, and the number of rows of each batch.
+fn parts_of(content: &[u8]) -> Option<(&[u8], impl Iterator<Item = usize>)> {
+    let (rest, count) = content.split_last_chunk::<COUNT_BYTES>()?;
+    let counts_bytes = as_count(count).checked_mul(COUNT_BYTES)?;
+    let (stream, counts) = rest.split_at_checked(rest.len().checked_sub(counts_bytes)?)?;
+    Some((stream, counts.as_chunks().0.iter().map(as_count)))
+}
+
+fn split_streams(content: Vec<u8>) -> Result<Vec<RecordPayload>, CodecError> {
+    streams_of(&content).ok_or(CodecError::Group)
+}
+
+fn streams_of(content: &[u8]) -> Option<Vec<RecordPayload>> {
+    let (count, rest) = content.split_first_chunk::<COUNT_BYTES>()?;
+    let (lens, mut streams) = rest.split_at_checked(as_count(count).checked_mul(COUNT_BYTES)?)?;
+    let mut payloads = Vec::new();
+    for len in lens.as_chunks().0 {
+        let (stream, rest) = streams.split_at_checked(as_count(len))?;
+        payloads.push([&[STREAM], stream].concat().into());
         streams = rest;
     }
     streams.is_empty().then_some(payloads)
+}
+
+fn as_count(bytes: &[u8; COUNT_BYTES]) -> usize {
+    u32::from_le_bytes(*bytes) as usize
 }

@@ -7,6 +7,7 @@ use delfin_plugin_api::{
 };
 
 use super::*;
+use crate::batch::held_bytes;
 
 fn series(rows: usize) -> RecordBatch {
     let mut batch = PerformanceBatchBuilder::new();
@@ -119,28 +120,39 @@ fn a_damaged_byte_is_an_error_or_changes_nothing() {
     }
 }
 
+fn group_of(batches: &[RecordBatch]) -> RowGroup {
+    let mut group = RowGroup::default();
+    for batch in batches {
+        let rows = rows_of(batch);
+        assert!(!group.is_full_for(&rows));
+        group.push(&rows);
+    }
+    group
+}
+
+fn rows_of(batch: &RecordBatch) -> GroupRows {
+    match RecordPayload::new(batch).unwrap() {
+        RecordPayload::Rows(rows) => rows,
+        RecordPayload::Encoded(_) => panic!("the batch is large"),
+    }
+}
+
+fn decoded(payloads: &[RecordPayload]) -> Vec<RecordBatch> {
+    let batches = payloads.iter().map(|payload| payload.decode().unwrap());
+    batches.collect()
+}
+
 #[test]
 fn batches_that_are_stored_together_are_decoded_one_by_one() {
-    let batches: Vec<_> = (0..20).map(series).collect();
-    let records: Vec<_> = batches
-        .iter()
-        .map(|batch| encode_record(batch).unwrap())
-        .collect();
-    let mut group = StreamGroup::default();
-    for record in &records {
-        assert!(StreamGroup::takes(record) && !group.is_full_for(record));
-        group.push(record);
-    }
+    let mut batches: Vec<_> = (0..20).map(series).collect();
+    batches.extend([series(9).slice(4, 2), series(0)]);
+    let group = group_of(&batches);
     let stored = group.encode().unwrap();
-    assert_eq!(split(&stored).unwrap().unwrap(), records);
-    for (record, batch) in records.iter().zip(&batches) {
-        assert_eq!(&decode(record).unwrap(), batch);
-        assert_eq!(split(record).unwrap(), None);
-    }
-    let alone: usize = batches
-        .iter()
-        .map(|batch| encode(batch).unwrap().len())
-        .sum();
+    let records = split(&stored).unwrap().unwrap();
+    assert_eq!(decoded(&records), batches);
+    let alone: Vec<_> = batches.iter().map(|batch| encode(batch).unwrap()).collect();
+    assert!(alone.iter().all(|stored| split(stored).unwrap().is_none()));
+    let alone: usize = alone.iter().map(Vec::len).sum();
     assert!(2 * stored.len() < alone, "{} of {alone}", stored.len());
     decode(&stored).unwrap_err();
     for at in 0..stored.len() {
@@ -154,35 +166,96 @@ fn batches_that_are_stored_together_are_decoded_one_by_one() {
 }
 
 #[test]
-fn a_group_has_a_limit_and_one_batch_is_stored_by_itself() {
-    let batch = series(50);
-    let record = encode_record(&batch).unwrap();
-    let mut group = StreamGroup::default();
-    while !group.is_full_for(&record) {
-        group.push(&record);
-    }
-    assert!(group.bytes() as usize <= MAX_WITH_DICTIONARY);
-    assert!(group.bytes() as usize + record.len() + 64 > MAX_WITH_DICTIONARY);
-    let alone = StreamGroup::of(&record).encode().unwrap();
-    assert_eq!(alone, encode(&batch).unwrap());
-    let large = encode_record(&series(2000)).unwrap();
-    assert!(!StreamGroup::takes(&large));
-    assert_eq!(large, encode(&series(2000)).unwrap());
+fn batches_that_are_stored_together_share_their_memory() {
+    let batches = [series(3), series(1), series(0), series(96)];
+    let stored = group_of(&batches).encode().unwrap();
+    let records = split(&stored).unwrap().unwrap();
+    let parts: Vec<_> = records
+        .iter()
+        .map(|record| match record {
+            RecordPayload::Rows(GroupRows {
+                part: Some(part), ..
+            }) => part,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let all = &parts[0].all;
+    assert!(parts.iter().all(|part| Arc::ptr_eq(&part.all, all)));
+    let first_rows: Vec<_> = parts.iter().map(|part| part.first_row).collect();
+    assert_eq!(first_rows, [0, 3, 4, 4]);
+    assert!(Arc::ptr_eq(all.schema_ref(), batches[0].schema_ref()));
+    let held: u64 = records.iter().map(RecordPayload::bytes).sum();
+    let (least, structs) = (held_bytes(all), 4 << 10);
+    assert!((least..least + 4 * structs).contains(&held), "{held}");
 }
 
 #[test]
-fn lengths_of_a_group_that_are_wrong_are_an_error() {
-    for content in [
-        &[][..],
-        &[9, 0, 0, 0],
-        &[1, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3],
-        &[0, 0, 0, 0, 1],
-    ] {
+fn alerts_are_stored_together_and_other_columns_are_not() {
+    let alerts = |count: usize| {
+        let mut batch = AlertBatchBuilder::new();
+        for number in 0..count {
+            let texts = [("alert_id", "1"), ("rack", "7")];
+            batch.alert(NewAlert {
+                occur_time: number as i64,
+                texts: &texts[number % 2..],
+            });
+        }
+        batch.build().as_arrow().clone()
+    };
+    let batches = [alerts(2), alerts(0), alerts(5)];
+    let group = group_of(&batches);
+    assert!(group.is_full_for(&rows_of(&series(1))));
+    let stored = group.encode().unwrap();
+    assert_eq!(decoded(&split(&stored).unwrap().unwrap()), batches);
+}
+
+#[test]
+fn a_group_has_a_limit_and_one_batch_is_stored_by_itself() {
+    let batch = series(50);
+    let rows = rows_of(&batch);
+    let mut group = RowGroup::default();
+    while !group.is_full_for(&rows) {
+        group.push(&rows);
+    }
+    assert!(group.bytes() <= MAX_WITH_DICTIONARY as u64);
+    assert!(group.bytes() + rows.held_bytes > MAX_WITH_DICTIONARY as u64);
+    let alone = RowGroup::of(&rows).encode().unwrap();
+    assert_eq!(alone, encode(&batch).unwrap());
+    let large = RecordPayload::new(&series(2000)).unwrap();
+    assert_eq!(large, encode(&series(2000)).unwrap().into());
+}
+
+#[test]
+fn sizes_of_a_group_that_are_wrong_are_an_error() {
+    let stream = stream_of(&series(2));
+    let rows = |counts: &[u32]| {
+        let counts = counts.iter().flat_map(|count| count.to_le_bytes());
+        (
+            ROW_GROUP_FRAME,
+            stream.iter().copied().chain(counts).collect::<Vec<_>>(),
+        )
+    };
+    let compress = |format, content: &[u8]| {
         let mut encoder = BatchEncoder::take().unwrap();
-        let stored = encoder.compress(GROUP_FRAME, content).unwrap();
+        encoder.compress(format, content).unwrap()
+    };
+    let (format, right) = rows(&[1, 1, 2]);
+    assert_eq!(split(&compress(format, &right)).unwrap().unwrap().len(), 2);
+    for (format, content) in [
+        (STREAM_GROUP_FRAME, vec![]),
+        (STREAM_GROUP_FRAME, vec![9, 0, 0, 0]),
+        (STREAM_GROUP_FRAME, vec![1, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3]),
+        (STREAM_GROUP_FRAME, vec![0, 0, 0, 0, 1]),
+        (ROW_GROUP_FRAME, vec![]),
+        (ROW_GROUP_FRAME, vec![9, 0, 0, 0]),
+        rows(&[1, 2, 2]),
+        rows(&[1, 1]),
+        rows(&[u32::MAX]),
+    ] {
+        let stored = compress(format, &content);
         assert!(
             matches!(split(&stored), Err(CodecError::Group)),
-            "{content:?}"
+            "{format}, {content:?}"
         );
     }
 }
@@ -199,7 +272,7 @@ fn a_cut_off_batch_is_an_error_at_every_length() {
 fn the_error_for_an_unknown_format_names_the_known_ones() {
     let mut bytes = encode(&series(1)).unwrap();
     bytes[0] = 9;
-    let wanted = "the stored batch has format 9, this host reads 1 to 4 (use a newer host)";
+    let wanted = "the stored batch has format 9, this host reads 1 to 5 (use a newer host)";
     assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
     assert_eq!(
         decode(&[]).unwrap_err().to_string(),
@@ -215,12 +288,12 @@ fn stored_payloads_of_every_format_are_decoded() {
     ];
     let batch = decode(plain).unwrap();
     assert_eq!(decode(with_dictionary).unwrap(), batch);
-    let records = split(include_bytes!("tests/format-4.bin"))
-        .unwrap()
-        .unwrap();
-    assert_eq!(records.len(), 2);
-    for record in records {
-        assert_eq!(decode(&record).unwrap(), batch);
+    for group in [
+        include_bytes!("tests/format-4.bin").as_slice(),
+        include_bytes!("tests/format-5.bin").as_slice(),
+    ] {
+        let records = split(group).unwrap().unwrap();
+        assert_eq!(decoded(&records), [batch.clone(), batch.clone()]);
     }
     let rows = PerformanceBatch::try_from_arrow(batch).unwrap();
     assert_eq!((rows.rows(), rows.items()), (1, 1));
@@ -255,7 +328,7 @@ fn a_stream_with_no_batch_or_several_is_an_error() {
     for count in [0, 2] {
         let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
         (0..count).for_each(|_| writer.write(&batch).unwrap());
-        let bytes = encode_stream(&writer.into_inner().unwrap()).unwrap();
+        let bytes = encode_plain(&writer.into_inner().unwrap()).unwrap();
         let wanted = format!("the stored payload has {count} batches instead of one");
         assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
     }

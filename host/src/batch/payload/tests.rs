@@ -171,7 +171,7 @@ fn a_batch_is_encoded_once_for_the_journal_and_for_exporters() {
         let rows = points(count);
         let encode_record = |slot: &Arc<PayloadSlot>| {
             let (record, kept) = pool.encode_record(rows.clone(), slot).unwrap();
-            assert_eq!(codec::decode(&record).unwrap(), rows);
+            assert_eq!(record.decode().unwrap(), rows);
             assert_eq!(kept, rows);
         };
         // Before an exporter has asked, nothing is kept.
@@ -200,7 +200,7 @@ fn a_decoded_batch_is_the_memory_of_its_payload() {
     for count in [1, 50_000] {
         let pool = pool(u64::MAX);
         let rows = points(count);
-        let record = codec::encode_record(&rows).unwrap();
+        let record = codec::encode(&rows).unwrap();
         let decode = || {
             let (decoded, slot) = pool.decode_record(&record).unwrap();
             assert_eq!(decoded, rows);

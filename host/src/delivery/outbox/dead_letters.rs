@@ -48,6 +48,7 @@ pub(super) fn from_damaged(record: Record, reason: &str, plugin_version: &str) -
         attempts: 0,
         first_ms: now,
         last_ms: now,
-        payload: record.payload,
+        // Only encoded ones are damaged.
+        payload: record.payload.into_bytes().unwrap_or_default(),
     }
 }

@@ -175,6 +175,31 @@ impl BatchRows {
         arrow_select::take::take_record_batch(arrow, &arrow_array::UInt32Array::from(rows))
     }
 
+    /// The rows of a run that are sent: each of its parts [`Self::is_before`] the next one.
+    pub(super) fn arrow_of(run: &[Self]) -> Result<RecordBatch, ArrowError> {
+        let (first, rows) = (&run[0], run.iter().map(Self::sent_count).sum());
+        match first.in_group() {
+            Some((all, first)) => Ok(all.slice(first.start, rows)),
+            None => first.arrow(),
+        }
+    }
+
+    /// Whether other rows follow these in what they were read with.
+    pub(super) fn is_before(&self, other: &Self) -> bool {
+        let both = self.in_group().zip(other.in_group());
+        both.is_some_and(|((all, rows), (other_all, other_rows))| {
+            Arc::ptr_eq(all, other_all) && rows.end == other_rows.start
+        })
+    }
+
+    /// Where the rows are in what they were read with, if all of them are sent.
+    fn in_group(&self) -> Option<(&Arc<RecordBatch>, Range<usize>)> {
+        let part = self.batch.stored.part.as_ref()?;
+        let first = part.first_row + self.rows.start;
+        let rows = first..first + self.rows.len();
+        self.batch.sent.is_none().then_some((&part.all, rows))
+    }
+
     pub(super) fn span(&self) -> RowSpan {
         RowSpan {
             seq: self.batch.stored.seq,

@@ -7,7 +7,7 @@ use delfin_plugin_api::Origin;
 
 use super::{in_flight::BatchRows, rows::SendGroup};
 use crate::{
-    batch::Header,
+    batch::{Header, concat},
     plugin::{ExportRequest, RequestPart, StoredRows},
 };
 
@@ -102,13 +102,11 @@ impl RowSelection {
     ///
     /// The rows do not fit into one Arrow batch.
     pub(in crate::delivery) fn request(&self) -> Result<ExportRequest, ArrowError> {
-        let parts = self.parts.iter().map(BatchRows::arrow);
-        let parts = parts.collect::<Result<Vec<_>, _>>()?;
-        let arrow = match &*parts {
-            [one] => one.clone(),
-            [first, ..] => arrow_select::concat::concat_batches(&first.schema(), &parts)?,
-            [] => return Err(ArrowError::InvalidArgumentError("no rows".to_owned())),
-        };
+        let runs = self.parts.chunk_by(BatchRows::is_before);
+        let parts = runs
+            .map(BatchRows::arrow_of)
+            .collect::<Result<Vec<_>, _>>()?;
+        let arrow = concat(&parts)?;
         let parts = self.parts.iter().map(|part| {
             let header = &part.batch.stored.header;
             RequestPart {

@@ -155,12 +155,16 @@ impl Sender {
     /// rows of the journal whose last record is `head`.
     pub(super) async fn next(&mut self, head: Seq) -> NextSend {
         match self.next_by_backoff(head).await {
-            // The worker looks at the clock often enough for the next probe.
             NextSend::WaitUntil(_) if self.trial.starts_probe(Instant::now()) => {
                 NextSend::CheckHealth
             }
             next => next,
         }
+    }
+
+    /// When the health is checked next while rows wait.
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        self.trial.next_probe()
     }
 
     async fn next_by_backoff(&mut self, head: Seq) -> NextSend {

@@ -16,7 +16,7 @@ use crate::delivery::circuit_breaker::Circuit;
 const MAX_FAILURES: u32 = 3;
 
 /// How often the health is probed while rows wait.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 pub(super) struct ReceiverTrial {
@@ -82,6 +82,10 @@ impl ReceiverTrial {
         // Rows have failed after a probe that succeeded: the check is wrong.
         let may_probe = may_probe && !outage.is_over;
         outage.next_probe = may_probe.then(|| Instant::now() + PROBE_INTERVAL);
+    }
+
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        self.outage.as_ref()?.next_probe
     }
 
     /// Whether to check the health now, while rows wait.

@@ -107,7 +107,7 @@ pub(in crate::journal) fn record(items: u64) -> NewRecord {
         },
         rows: items,
         collected_until_ms: None,
-        payload: vec![7; 1000],
+        payload: vec![7; 1000].into(),
     }
 }
 

@@ -402,7 +402,7 @@ fn record(rows: u64, items: u64, accepted_ms: i64) -> NewRecord {
         },
         rows,
         collected_until_ms: None,
-        payload: vec![0; 6000],
+        payload: vec![0; 6000].into(),
     }
 }
 

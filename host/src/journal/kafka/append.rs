@@ -30,15 +30,27 @@ pub(super) struct AppendGroup {
 }
 
 impl PendingAppend {
+    /// Encodes the record, and tells the caller if that is impossible.
     pub(super) fn new(
-        record: NewRecord,
+        mut record: NewRecord,
         key: Option<String>,
         caller: oneshot::Sender<Result<Receipt, AppendError>>,
-    ) -> Self {
-        Self {
-            entry: BatchEntry::new(Term::default(), Seq(0), &record, key),
-            payload: Bytes::from(record.payload),
-            caller,
+    ) -> Option<Self> {
+        match std::mem::take(&mut record.payload).into_bytes() {
+            Ok(payload) => Some(Self {
+                entry: BatchEntry {
+                    bytes: payload.len() as u64,
+                    ..BatchEntry::new(Term::default(), Seq(0), &record, key)
+                },
+                payload: payload.into(),
+                caller,
+            }),
+            Err(error) => {
+                let reason = error.to_string();
+                // A caller that dropped its future does not need the result.
+                let _ = caller.send(Err(AppendError::Unfit { reason }));
+                None
+            }
         }
     }
 

@@ -68,7 +68,7 @@ impl BatchEntry {
             header: record.header.clone(),
             rows: record.rows,
             collected_until_ms: record.collected_until_ms,
-            bytes: record.payload.len() as u64,
+            bytes: record.payload.bytes(),
             key,
         }
     }
@@ -113,7 +113,7 @@ impl BatchEntry {
             seq: self.seq,
             header: self.header,
             rows: self.rows,
-            payload: payload.to_vec(),
+            payload: payload.to_vec().into(),
         }
     }
 }

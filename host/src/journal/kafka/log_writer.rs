@@ -23,7 +23,7 @@ use super::queries::StateQueries;
 use super::shared::{LogGap, OwnerState};
 use super::store::{KeyReceipt, StateReader};
 use crate::batch::Seq;
-use crate::batch::codec::StreamGroup;
+use crate::batch::codec;
 use crate::journal::{AppendError, KEY_TTL, Receipt, reopen};
 use crate::write_guard::{LEASE_OVER, WriteGuard};
 
@@ -501,7 +501,7 @@ impl LogWriter {
 
 /// Small batches are streams that have their schema and labels in common. Large ones are compressed already.
 fn compression<'a>(mut payloads: impl Iterator<Item = &'a Bytes>) -> Compression {
-    if payloads.any(|payload| StreamGroup::takes(payload)) {
+    if payloads.any(|payload| codec::is_stream(payload)) {
         Compression::Zstd
     } else {
         Compression::None

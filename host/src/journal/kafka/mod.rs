@@ -280,9 +280,10 @@ impl Journal for KafkaJournal {
             return Box::pin(ready(Err(AppendError::Closed)));
         };
         let (caller, reply) = oneshot::channel();
-        let append = PendingAppend::new(record, idempotency_key, caller);
-        // Once the thread has ended, the append is dropped, and with it the sender of the reply.
-        let _ = callers.appends.send(append);
+        if let Some(append) = PendingAppend::new(record, idempotency_key, caller) {
+            // Once the thread has ended, the append is dropped, and with it the sender of the reply.
+            let _ = callers.appends.send(append);
+        }
         Box::pin(async move { reply.await.unwrap_or(Err(AppendError::Closed)) })
     }
 

@@ -9,7 +9,7 @@ use super::super::record::{CollectedWindow, NewRecord, Receipt};
 use super::transaction::{WriteTransaction, not_encoded};
 use super::windows;
 use crate::batch::Seq;
-use crate::batch::codec::StreamGroup;
+use crate::batch::codec::{RecordPayload, RowGroup};
 
 /// Appends a record. If the journal has its key, its window or its batch id, the result is the
 /// receipt of the first append. Keys and windows are found even while the journal is full.
@@ -38,20 +38,32 @@ pub(super) fn append(
     {
         return Ok(Ok(first));
     }
-    let mut payload = Cow::Borrowed(&*record.payload);
-    if StreamGroup::takes(&payload) && !tx.fits(payload.len() as u64) {
+    let bytes = record.payload.bytes();
+    let encoded = match &record.payload {
+        RecordPayload::Encoded(bytes) => Some(Cow::Borrowed(bytes)),
         // A journal that is nearly full counts records as they are stored: by themselves.
-        tx.write_group()?;
-        payload = Cow::Owned(StreamGroup::of(&payload).encode().map_err(not_encoded)?);
-    }
-    if let Err(refused) = tx.admit(payload.len() as u64)? {
+        RecordPayload::Rows(rows) if !tx.fits(bytes) => {
+            tx.write_group()?;
+            Some(Cow::Owned(
+                RowGroup::of(rows).encode().map_err(not_encoded)?,
+            ))
+        }
+        RecordPayload::Rows(_) => None,
+    };
+    let added = encoded
+        .as_ref()
+        .map_or(bytes, |encoded| encoded.len() as u64);
+    if let Err(refused) = tx.admit(added)? {
         return Ok(Err(refused));
     }
-    let in_group = StreamGroup::takes(&payload);
-    if !in_group || tx.group.is_full_for(&payload) {
+    let grouped = match &record.payload {
+        RecordPayload::Rows(rows) if encoded.is_none() => Some(rows),
+        RecordPayload::Rows(_) | RecordPayload::Encoded(_) => None,
+    };
+    if grouped.is_none_or(|rows| tx.group.is_full_for(rows)) {
         tx.write_group()?;
     }
-    let stored = if in_group { &[] } else { &*payload };
+    let stored = encoded.as_ref().map_or(&[][..], |encoded| encoded);
     let Some(seq) = insert(tx, record, stored)? else {
         let existing = tx
             .connection
@@ -61,8 +73,8 @@ pub(super) fn append(
         return first.map(Ok).ok_or(rusqlite::Error::QueryReturnedNoRows);
     };
     tx.count_appended(seq, record.header.items, stored.len() as u64);
-    if in_group {
-        tx.group.push(&payload);
+    if let Some(rows) = grouped {
+        tx.group.push(rows);
     }
     let receipt = Receipt {
         seq: Seq(seq),

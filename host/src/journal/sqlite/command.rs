@@ -11,7 +11,7 @@ use super::change::Change;
 use super::commit::commit;
 use super::reply::PendingReply;
 use super::transaction::WriteTransaction;
-use crate::batch::codec::StreamGroup;
+use crate::batch::codec::RecordPayload;
 
 pub(super) enum WriterCommand {
     Append {
@@ -43,7 +43,7 @@ impl WriterCommand {
     /// What the command adds to the size of a transaction.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Append { record, .. } => record.payload.len(),
+            Self::Append { record, .. } => record.payload.bytes() as usize,
             Self::Commit { commit, .. } => {
                 let payloads = commit.dead_letters.iter().map(|dead| dead.payload.len());
                 payloads.sum()
@@ -52,13 +52,14 @@ impl WriterCommand {
         }
     }
 
-    /// Bytes of an append that is not compressed together with others.
+    /// Bytes of an append that was encoded by itself.
     pub(super) fn separate_bytes(&self) -> usize {
         match self {
-            Self::Append { record, .. } if !StreamGroup::takes(&record.payload) => {
-                record.payload.len()
-            }
-            _ => 0,
+            Self::Append { record, .. } => match &record.payload {
+                RecordPayload::Encoded(bytes) => bytes.len(),
+                RecordPayload::Rows(_) => 0,
+            },
+            Self::Commit { .. } | Self::Change { .. } | Self::Damaged { .. } | Self::Close => 0,
         }
     }
 

@@ -18,10 +18,10 @@ pub(crate) const JOURNAL: Database = Database {
     name: "journal",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_418,
-    // Payloads of version 2 can have format 2, and those of version 3 can be of several records. Older
+    // Payloads of version 2 can have format 2, and those of versions 3 and 5 can be of several records. Older
     // hosts would take them for damaged ones.
-    migrations: &["", "", include_str!("collected_windows.sql")],
-    version: 4,
+    migrations: &["", "", include_str!("collected_windows.sql"), ""],
+    version: 5,
     tables: &["batches", "cursors", "totals", "ahead"],
     create_pragmas: "PRAGMA page_size = 2048; PRAGMA auto_vacuum = INCREMENTAL;",
     pragmas: "PRAGMA wal_autocheckpoint = 2048; PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = OFF;",

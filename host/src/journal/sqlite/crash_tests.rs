@@ -181,7 +181,7 @@ fn record() -> NewRecord {
         },
         rows: ITEMS,
         collected_until_ms: Some(UNTIL_MS.fetch_add(1, Ordering::Relaxed)),
-        payload: vec![7; 5000],
+        payload: vec![7; 5000].into(),
     }
 }
 
@@ -197,7 +197,7 @@ fn dead_lettered(record: &Record) -> Commit {
         attempts: 1,
         first_ms: 0,
         last_ms: 0,
-        payload: record.payload.clone(),
+        payload: record.payload.clone().into_bytes().unwrap(),
     };
     Commit {
         through: Position::after(record.seq),

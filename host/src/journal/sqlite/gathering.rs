@@ -1,18 +1,14 @@
 //! Whether the appends of a group wait for those of other callers.
 //!
 //! After a transaction, its callers send their next appends one after the other. A transaction that
-//! starts with the first of them has few, and costs as much as one with all of them. So once several
-//! callers append, a group waits for further appends as long as they come, until it has as many as
-//! there are callers: as many as the largest group has had since one waited for more in vain, as every
-//! sixteenth does. A single caller never waits. A wait that brings little is not repeated for some
-//! groups, each time for twice as many.
+//! starts with the first of them has few, and costs as much as one with many of them. So once several
+//! callers append, a group waits for further appends as long as they come, until it has those of half of
+//! the callers: the others prepare theirs while it is written. How many callers there are is counted by
+//! each sixteenth group, which waits for all that come. A single caller never waits.
 
 use std::time::{Duration, Instant};
 
 use super::channel::Awaited;
-
-/// How many groups in a row do not wait at most.
-const MAX_SKIPPED: u32 = 64;
 
 /// Of how many groups one waits until no more appends come.
 const COUNTING: u32 = 16;
@@ -21,26 +17,24 @@ const COUNTING: u32 = 16;
 pub(super) struct Gathering {
     /// The longest wait of this group in which no append comes.
     delay: Duration,
-    /// What the group had before it waited, and when it ends.
-    waits: Option<(usize, Instant)>,
+    /// When this group ends, once it has waited.
+    end: Option<Instant>,
     /// Several callers appended in the last group.
     has_several: bool,
     callers: usize,
     /// The groups until one counts the callers; that one has 0.
     until_counting: u32,
-    /// The next groups that do not wait.
-    skipped: u32,
-    /// As many as followed the last wait.
-    last_skipped: u32,
 }
 
 impl Gathering {
     /// Begins a group, in which each wait takes at most `delay`, and all of them twice that.
     pub(super) fn begin(&mut self, delay: Duration) {
-        let waits = self.has_several && self.skipped == 0;
-        self.delay = if waits { delay } else { Duration::ZERO };
-        self.skipped = self.skipped.saturating_sub(1);
-        self.waits = None;
+        self.delay = if self.has_several {
+            delay
+        } else {
+            Duration::ZERO
+        };
+        self.end = None;
     }
 
     /// How many appends to wait for after these, and how long.
@@ -48,13 +42,13 @@ impl Gathering {
         let missing = match self.until_counting {
             // Counts all that come.
             0 => usize::MAX,
-            _ => self.callers.saturating_sub(appends),
+            _ => self.callers.div_ceil(2).saturating_sub(appends),
         };
         if self.delay.is_zero() || missing == 0 {
             return (Awaited::Nothing, Duration::ZERO);
         }
         let now = Instant::now();
-        let (_, end) = *self.waits.get_or_insert((appends, now + 2 * self.delay));
+        let end = *self.end.get_or_insert(now + 2 * self.delay);
         let time = self.delay.min(end.saturating_duration_since(now));
         (Awaited::Appends(missing), time)
     }
@@ -62,20 +56,12 @@ impl Gathering {
     /// Ends a group with so many appends.
     pub(super) fn end(&mut self, appends: usize) {
         self.has_several = appends > 1;
-        let is_counting = self.until_counting == 0;
-        self.callers = self.callers.max(appends);
-        self.until_counting = self.until_counting.saturating_sub(1);
-        if let Some((before, _)) = self.waits {
-            if is_counting {
-                self.callers = appends;
-                self.until_counting = COUNTING - 1;
-            }
-            let is_useful = appends - before >= before.div_ceil(4);
-            self.last_skipped = match is_useful {
-                true => 0,
-                false => (2 * self.last_skipped).clamp(1, MAX_SKIPPED),
-            };
-            self.skipped = self.last_skipped;
+        if self.until_counting == 0 && self.end.is_some() {
+            self.callers = appends;
+            self.until_counting = COUNTING - 1;
+        } else {
+            self.callers = self.callers.max(appends);
+            self.until_counting = self.until_counting.saturating_sub(1);
         }
     }
 }
@@ -111,31 +97,29 @@ mod tests {
     }
 
     #[test]
-    fn waits_that_bring_little_become_rare_until_one_brings_more() {
-        let mut gathering = Gathering::default();
-        assert!(!waits(&mut gathering, 8, 0));
-        let mut count = |groups, more| {
-            let waited = (0..groups).filter(|_| waits(&mut gathering, 8, more));
-            waited.count()
-        };
-        assert_eq!(count(1000, 1), 6 + (1000 - 63) / 65 + 1);
-        assert!(count(66, 8) > 0);
-        assert_eq!(count(10, 8), 10);
-    }
-
-    #[test]
-    fn a_group_with_all_callers_does_not_wait_until_one_counts_them_again() {
+    fn a_group_waits_for_half_of_the_callers_and_some_count_them() {
         let mut gathering = Gathering::default();
         assert!(!waits(&mut gathering, 3, 0));
         let mut count = |groups, arrived, more| {
             let waited = (0..groups).filter(|_| waits(&mut gathering, arrived, more));
             waited.count()
         };
-        assert_eq!(count(1, 3, 3), 1, "six callers are counted");
-        assert_eq!(count(5, 3, 3), 5);
-        assert_eq!(count(10, 6, 6), 0);
-        assert_eq!(count(1, 6, 6), 1, "twelve callers are counted");
-        assert_eq!(count(15, 6, 6), 15);
+        assert_eq!(count(1, 6, 2), 1, "eight callers are counted");
+        assert_eq!(count(5, 3, 1), 5);
+        assert_eq!(count(10, 4, 4), 0);
+        assert_eq!(count(1, 4, 0), 1, "four callers are counted");
+        assert_eq!(count(15, 2, 1), 0);
+    }
+
+    #[test]
+    fn a_group_with_more_appends_shows_more_callers() {
+        let mut gathering = Gathering::default();
+        for _ in 0..2 {
+            waits(&mut gathering, 4, 0);
+        }
+        assert!(!waits(&mut gathering, 2, 0));
+        assert!(!waits(&mut gathering, 12, 0));
+        assert!(waits(&mut gathering, 5, 1));
     }
 
     #[test]

@@ -10,24 +10,24 @@ use super::super::conformance::{after, limits, record};
 use super::super::record::ReadLimit;
 use super::tests::{TestJournal, damage_table, lose_record};
 use super::*;
-use crate::batch::codec;
+use crate::batch::codec::RecordPayload;
 
 const RECORDS: u64 = 10;
 
 /// A small batch with so many items, as it comes to the journal.
-fn stream(items: u64) -> NewRecord {
+fn small(items: u64) -> NewRecord {
     let rows = sample::performance(1, usize::try_from(items).unwrap());
     NewRecord {
-        payload: codec::encode_record(rows.as_arrow()).unwrap(),
+        payload: RecordPayload::new(rows.as_arrow()).unwrap(),
         rows: 1,
         ..record(items)
     }
 }
 
 /// Whether a payload has the rows of a small batch.
-fn is_stream(payload: &[u8], items: u64) -> bool {
-    let wanted = codec::decode(&stream(items).payload).unwrap();
-    codec::decode(payload).is_ok_and(|rows| rows == wanted)
+fn has_rows(payload: &RecordPayload, items: u64) -> bool {
+    let wanted = small(items).payload.decode().unwrap();
+    payload.decode().is_ok_and(|rows| rows == wanted)
 }
 
 impl TestJournal {
@@ -36,7 +36,7 @@ impl TestJournal {
         // While another connection locks the file, commands collect behind the first group.
         let blocker = Connection::open(self.path()).unwrap();
         blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let appends = (1..=records).map(|items| self.append(stream(items), None));
+        let appends = (1..=records).map(|items| self.append(small(items), None));
         let appends: Vec<_> = appends.collect();
         blocker.execute_batch("ROLLBACK").unwrap();
         for append in appends {
@@ -62,7 +62,7 @@ impl TestJournal {
             let wanted = (seq.max(first) <= RECORDS).then(|| seq.max(first));
             assert_eq!(found.as_ref().map(|record| record.seq.0), wanted);
             if let Some(record) = found {
-                assert!(is_stream(&record.payload, record.seq.0));
+                assert!(has_rows(&record.payload, record.seq.0));
             }
         }
     }
@@ -79,11 +79,11 @@ async fn each_record_of_a_group_is_read_with_and_without_the_others() {
             let found = journal.read_many(Seq(from), limit).unwrap();
             assert_eq!(found.len() as u64, (11 - from).min(records.into()));
             for (record, seq) in found.iter().zip(from..) {
-                assert!(is_stream(&record.payload, seq));
+                assert!(has_rows(&record.payload, seq));
             }
         }
         let back = journal.read_back(Seq(2)..=Seq(5), "array-1").unwrap();
-        assert!(is_stream(&back.unwrap().payload, 5));
+        assert!(has_rows(&back.unwrap().payload, 5));
         journal.reopen();
     }
 }
@@ -91,7 +91,7 @@ async fn each_record_of_a_group_is_read_with_and_without_the_others() {
 #[tokio::test]
 async fn the_records_of_a_group_are_deleted_one_by_one() {
     let journal = TestJournal::with_groups().await;
-    let (all, room) = (journal.stats().unwrap(), stream(1).payload.len() as u64);
+    let (all, room) = (journal.stats().unwrap(), small(1).payload.bytes());
     assert!(all.bytes < RECORDS * room / 2, "{all:?}");
     for seq in 1..=RECORDS {
         let commit = Commit::delivered(after(Seq(seq)), seq);
@@ -108,15 +108,15 @@ async fn a_key_or_a_batch_that_comes_twice_in_a_group_is_stored_once() {
     let journal = TestJournal::new(limits());
     let blocker = Connection::open(journal.path()).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let batch = stream(4);
+    let batch = small(4);
     let appends = [
-        journal.append(stream(1), None),
-        journal.append(stream(2), Some("key".to_owned())),
-        journal.append(stream(3), Some("key".to_owned())),
+        journal.append(small(1), None),
+        journal.append(small(2), Some("key".to_owned())),
+        journal.append(small(3), Some("key".to_owned())),
         journal.append(batch.clone(), None),
         journal.append(batch.clone(), None),
         journal.append(record(5), None),
-        journal.append(stream(6), None),
+        journal.append(small(6), None),
     ];
     blocker.execute_batch("ROLLBACK").unwrap();
     let mut seqs = Vec::new();
@@ -134,7 +134,7 @@ async fn a_key_or_a_batch_that_comes_twice_in_a_group_is_stored_once() {
     for found in found {
         let is_same = match found.header.items {
             5 => found.payload == record(5).payload,
-            items => is_stream(&found.payload, items),
+            items => has_rows(&found.payload, items),
         };
         assert!(is_same, "{}", found.seq);
     }
@@ -154,7 +154,7 @@ async fn records_of_a_group_that_are_newer_than_the_damage_are_salvaged() {
     assert_eq!(journal.aside().len(), 1);
     for seq in 5..=RECORDS {
         let found = journal.read(Seq(seq)).unwrap().unwrap();
-        assert!(found.seq.0 == seq && is_stream(&found.payload, seq));
+        assert!(found.seq.0 == seq && has_rows(&found.payload, seq));
     }
     let counts = journal.of("a");
     assert_eq!((counts.dropped(), counts.pending), (10, 45 + 1));
@@ -162,7 +162,12 @@ async fn records_of_a_group_that_are_newer_than_the_damage_are_salvaged() {
 
 #[tokio::test]
 async fn a_damaged_group_is_an_error_for_each_of_its_records() {
-    for damage in ["zeroblob(bytes)", "x'04'", "substr(payload, 1, bytes - 3)"] {
+    for damage in [
+        "zeroblob(bytes)",
+        "x'04'",
+        "x'05'",
+        "substr(payload, 1, bytes - 3)",
+    ] {
         let mut journal = TestJournal::with_groups().await;
         journal.journal = None;
         let path = journal.path();
@@ -182,7 +187,7 @@ async fn a_damaged_group_is_an_error_for_each_of_its_records() {
         for seq in 1..=RECORDS {
             let found = journal.read(Seq(seq)).unwrap().unwrap();
             assert_eq!(found.seq.0, seq);
-            codec::decode(&found.payload).unwrap_err();
+            found.payload.decode().unwrap_err();
         }
     }
 }
@@ -206,7 +211,7 @@ async fn a_log_that_ends_anywhere_has_groups_that_are_whole() {
         let head = journal.head().borrow().0;
         for seq in 1..=head {
             let record = journal.read(Seq(seq)).unwrap().unwrap();
-            assert!(is_stream(&record.payload, seq));
+            assert!(has_rows(&record.payload, seq));
         }
         found.push(head);
     }

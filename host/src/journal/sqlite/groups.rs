@@ -7,50 +7,55 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::super::record::Record;
-use crate::batch::codec::{self, CodecError};
+use crate::batch::codec::{self, CodecError, RecordPayload};
 
 /// What is stored with the last record of a group, or with a record by itself.
 pub(super) struct StoredGroup {
     last_seq: u64,
-    payloads: Vec<Vec<u8>>,
+    payloads: Vec<RecordPayload>,
 }
 
 impl StoredGroup {
     pub(super) fn new(last_seq: u64, stored: &[u8]) -> Result<Self, CodecError> {
-        let payloads = codec::split(stored)?.unwrap_or_else(|| vec![stored.to_vec()]);
+        let payloads = codec::split(stored)?.unwrap_or_else(|| vec![stored.to_vec().into()]);
         Ok(Self { last_seq, payloads })
     }
 
     /// The payload of a record of the group.
-    pub(super) fn take(&mut self, seq: u64) -> Option<Vec<u8>> {
+    pub(super) fn take(&mut self, seq: u64) -> Option<RecordPayload> {
         let from_end = usize::try_from(self.last_seq.checked_sub(seq)?).ok()?;
         let index = self.payloads.len().checked_sub(from_end + 1)?;
         self.payloads.get_mut(index).map(std::mem::take)
     }
 }
 
-/// Gives the payloads of a group to some of its records, up to one of them. A payload that cannot be
-/// read stays as it is stored, and one that is missing stays empty: neither can be decoded.
-pub(super) fn fill(connection: &Connection, records: &mut [Record]) -> rusqlite::Result<()> {
+/// Gives the payloads of a group to some of its records, up to one of them, with what is `stored` with that. A payload
+/// that cannot be read stays as it is stored, and one that is missing stays empty: neither can be decoded.
+pub(super) fn fill(
+    connection: &Connection,
+    records: &mut [Record],
+    stored: Vec<u8>,
+) -> rusqlite::Result<()> {
     let Some(last) = records.last_mut() else {
         return Ok(());
     };
-    let stored = match std::mem::take(&mut last.payload) {
+    let found = if stored.is_empty() {
         // The group goes on.
-        empty if empty.is_empty() => connection
+        connection
             .prepare_cached(
                 "SELECT seq, payload FROM batches WHERE seq > ?1 AND length(payload) > 0 ORDER BY seq LIMIT 1",
             )?
             .query_row([last.seq.0], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?,
-        payload => Some((last.seq.0, payload)),
+            .optional()?
+    } else {
+        Some((last.seq.0, stored))
     };
-    let Some((last_seq, stored)): Option<(u64, Vec<u8>)> = stored else {
+    let Some((last_seq, stored)): Option<(u64, Vec<u8>)> = found else {
         return Ok(());
     };
     match codec::split(&stored) {
-        // Most records of older hosts, and large ones: without a copy.
-        Ok(None) if last_seq == last.seq.0 => last.payload = stored,
+        // Large records, and most of older hosts: without a copy.
+        Ok(None) if last_seq == last.seq.0 => last.payload = stored.into(),
         Ok(payloads) => {
             let mut group = StoredGroup {
                 last_seq,
@@ -62,7 +67,7 @@ pub(super) fn fill(connection: &Connection, records: &mut [Record]) -> rusqlite:
         }
         Err(_) => {
             for record in records {
-                record.payload.clone_from(&stored);
+                record.payload = stored.clone().into();
             }
         }
     }

@@ -14,7 +14,7 @@ use super::gathering::Gathering;
 const MAX_COMMANDS: usize = 1024;
 const MAX_BYTES: usize = 64 << 20;
 
-/// With so many bytes that are not compressed together, appends do not wait for others: to write
+/// With so many bytes that are not encoded together, appends do not wait for others: to write
 /// them takes longer than the sync that they would share, and others encode meanwhile.
 const MAX_SEPARATE_BYTES: usize = 32 << 10;
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::super::JournalStats;
 use super::super::record::{BatchInfo, BatchState, ReadLimit, Record};
 use super::groups;
-use crate::batch::{Header, Seq};
+use crate::batch::{Header, Seq, codec::RecordPayload};
 
 /// The records at or after a sequence number, up to a limit, or one that is larger.
 pub(super) fn records(
@@ -27,22 +27,18 @@ pub(super) fn records(
     while bytes < limit.bytes
         && let Some(row) = rows.next()?
     {
-        let record = whole_record(row)?;
-        let ends_group = !record.payload.is_empty();
+        let (record, payload) = whole_record(row)?;
         records.push(record);
-        if ends_group {
+        if !payload.is_empty() {
             let group = &mut records[group_start..];
-            groups::fill(connection, group)?;
-            bytes += payload_bytes(group);
+            groups::fill(connection, group, payload)?;
+            let sizes = group.iter().map(|record| record.payload.bytes() as usize);
+            bytes += sizes.sum::<usize>();
             group_start = records.len();
         }
     }
-    groups::fill(connection, &mut records[group_start..])?;
+    groups::fill(connection, &mut records[group_start..], Vec::new())?;
     Ok(records)
-}
-
-fn payload_bytes(records: &[Record]) -> usize {
-    records.iter().map(|record| record.payload.len()).sum()
 }
 
 /// The newest record in a range that is of a storage, or of more than one storage.
@@ -53,7 +49,7 @@ pub(super) fn record_back(
     range: &RangeInclusive<Seq>,
     storage_id: &str,
 ) -> rusqlite::Result<Option<Record>> {
-    let record = connection
+    let found = connection
         .prepare_cached(
             "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items, payload
          FROM batches WHERE seq BETWEEN ?1 AND ?2 AND (storage_id = ?3 OR storage_id IS NULL)
@@ -61,13 +57,16 @@ pub(super) fn record_back(
         )?
         .query_row((range.start().0, range.end().0, storage_id), whole_record)
         .optional()?;
-    let mut record = Vec::from_iter(record);
-    groups::fill(connection, &mut record)?;
-    Ok(record.pop())
+    let Some((mut record, payload)) = found else {
+        return Ok(None);
+    };
+    groups::fill(connection, std::slice::from_mut(&mut record), payload)?;
+    Ok(Some(record))
 }
 
-fn whole_record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    Ok(Record {
+/// A record without its payload, and what is stored with it.
+fn whole_record(row: &Row<'_>) -> rusqlite::Result<(Record, Vec<u8>)> {
+    let record = Record {
         seq: Seq(row.get(0)?),
         header: Header {
             batch_id: row.get(1)?,
@@ -78,8 +77,9 @@ fn whole_record(row: &Row<'_>) -> rusqlite::Result<Record> {
             items: row.get(7)?,
         },
         rows: row.get(6)?,
-        payload: row.get(8)?,
-    })
+        payload: RecordPayload::default(),
+    };
+    Ok((record, row.get(8)?))
 }
 
 /// A batch and its state at each exporter; `None` after it was pruned.

@@ -152,7 +152,7 @@ async fn on_low_disk_space_pruning_makes_the_file_smaller() {
     let mut journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let large = || NewRecord {
-        payload: vec![0; 100_000],
+        payload: vec![0; 100_000].into(),
         ..record(1)
     };
     for _ in 0..20 {
@@ -430,7 +430,7 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
     journal.journal = None;
     Connection::open(journal.path())
         .unwrap()
-        .pragma_update(None, "user_version", 5)
+        .pragma_update(None, "user_version", 6)
         .unwrap();
     let error = SqliteJournal::open(
         journal.folder.as_path(),
@@ -441,7 +441,7 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
     .err()
     .unwrap()
     .to_string();
-    let told = "has schema version 5, this host needs 4 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
+    let told = "has schema version 6, this host needs 5 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
     assert!(error.ends_with(told) && !error.contains('\n'), "{error}");
 }
 
@@ -463,7 +463,7 @@ async fn a_file_of_an_older_host_is_used_with_the_page_size_that_it_has() {
     let file = Connection::open(journal.path()).unwrap();
     let pragma = |name| file.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     assert_eq!(pragma("page_size").unwrap(), 4096);
-    assert_eq!(pragma("user_version").unwrap(), 4);
+    assert_eq!(pragma("user_version").unwrap(), 5);
     let new = TestJournal::new(limits());
     let file = Connection::open(new.path()).unwrap();
     let page_bytes: u64 = file

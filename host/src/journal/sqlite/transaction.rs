@@ -11,7 +11,7 @@ use super::disk_space::DiskSpace;
 use super::numbering;
 use super::prune::{self, PruneReason};
 use super::rules::JournalRules;
-use crate::batch::codec::{CodecError, StreamGroup};
+use crate::batch::codec::{CodecError, RowGroup};
 use crate::clock::now_ms;
 
 /// What a transaction changed.
@@ -44,8 +44,8 @@ pub(super) struct WriteTransaction<'a> {
     pub(super) appended_bytes: u64,
     pub(super) summary: TransactionSummary,
     pub(super) cursor_updates: CursorUpdates,
-    /// The newest records, whose payloads are not in the file yet.
-    pub(super) group: StreamGroup,
+    /// The rows of the newest records, which are not in the file yet.
+    pub(super) group: RowGroup,
     held_bytes: u64,
     space: &'a mut DiskSpace,
     may_make_room: bool,
@@ -69,7 +69,7 @@ impl<'a> WriteTransaction<'a> {
             appended_bytes: bytes,
             summary: TransactionSummary::default(),
             cursor_updates: CursorUpdates::default(),
-            group: StreamGroup::default(),
+            group: RowGroup::default(),
             held_bytes: held_bytes(connection, bytes)?,
             space,
             may_make_room: true,
@@ -189,7 +189,7 @@ impl<'a> WriteTransaction<'a> {
         Ok(())
     }
 
-    /// Whether so many bytes fit now. What is not compressed yet counts as it is.
+    /// Whether so many bytes fit now. What is not encoded yet counts as it is.
     pub(super) const fn fits(&self, bytes: u64) -> bool {
         let held = self.held_bytes + self.group.bytes();
         held.saturating_add(bytes) <= self.rules.limits.max_bytes

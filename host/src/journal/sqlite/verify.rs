@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use arrow_array::RecordBatch;
 use delfin_plugin_api::{AlertBatch, Batch, Kind, PerformanceBatch};
 use rusqlite::Connection;
 
@@ -13,7 +14,8 @@ use super::groups::StoredGroup;
 use super::mark::{Mark, MarkFile};
 use super::numbering;
 use super::windows;
-use crate::batch::{Seq, codec};
+use crate::batch::Seq;
+use crate::batch::codec::{self, CodecError};
 use crate::sqlite::{DatabaseError, FailureKind, integrity};
 
 /// Faults that are listed; the rest is counted.
@@ -162,7 +164,7 @@ impl JournalCheck {
                 Ok(group) => Ok(group.take(*seq).unwrap_or_default()),
                 Err(reason) => Err(reason.clone()),
             };
-            match payload.and_then(|payload| decoded(&payload, kind)) {
+            match payload.and_then(|payload| decoded(payload.decode(), kind)) {
                 Ok(found) if found == *counts => {}
                 Ok(_) => self.fault(format!("record {seq}: its counts differ from its content")),
                 Err(reason) => self.fault(format!("record {seq}: {reason}")),
@@ -208,7 +210,8 @@ impl JournalCheck {
         let mut rows = stored.query([])?;
         while let Some(row) = rows.next()? {
             let (id, counted): (u64, (u64, u64)) = (row.get(0)?, (row.get(1)?, row.get(2)?));
-            match decoded(row.get_ref(3)?.as_bytes().unwrap_or_default(), kind) {
+            let stored = row.get_ref(3)?.as_bytes().unwrap_or_default();
+            match decoded(codec::decode(stored), kind) {
                 Ok(found) if found == counted => {}
                 Ok(_) => {
                     self.fault(format!(
@@ -231,9 +234,9 @@ impl JournalCheck {
     }
 }
 
-/// Rows and items of a payload, or why it cannot be read. The checksum is part of it.
-fn decoded(payload: &[u8], kind: Kind) -> Result<(u64, u64), String> {
-    let arrow = codec::decode(payload).map_err(|error| error.to_string())?;
+/// Rows and items of a batch, or why it cannot be read. The checksum is part of it.
+fn decoded(arrow: Result<RecordBatch, CodecError>, kind: Kind) -> Result<(u64, u64), String> {
+    let arrow = arrow.map_err(|error| error.to_string())?;
     let rows = arrow.num_rows() as u64;
     let items = match kind {
         Kind::Performance => PerformanceBatch::try_from_arrow(arrow).map(|batch| batch.items()),

@@ -119,7 +119,7 @@ fn append() -> (WriterCommand, Reply<Receipt, AppendError>) {
         },
         rows: 10,
         collected_until_ms: None,
-        payload: vec![0; 100_000],
+        payload: vec![0; 100_000].into(),
     };
     let (caller, reply) = oneshot::channel();
     (
