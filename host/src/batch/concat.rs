@@ -92,17 +92,16 @@ fn concat_texts<'a>(
         let values = array.values().as_string::<i32>();
         new_codes.clear();
         new_codes.resize(values.len(), None);
-        for &code in array.keys().values() {
+        codes.extend(array.keys().values().iter().map(|&code| {
             let code = code as usize;
-            let new_code = *new_codes[code].get_or_insert_with(|| {
+            *new_codes[code].get_or_insert_with(|| {
                 let text = values.value(code);
                 *codes_by_text.entry(text).or_insert_with(|| {
                     texts.push(text);
                     texts.len() as i32 - 1
                 })
-            });
-            codes.push(new_code);
-        }
+            })
+        }));
     }
     let texts = StringArray::from_iter_values(texts);
     DictionaryArray::try_new(Int32Array::from(codes), Arc::new(texts))

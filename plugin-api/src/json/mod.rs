@@ -168,6 +168,27 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_right_however_many_and_long_they_are() {
+        let value = |row: usize| format!("{row}-{}", "é\n".repeat(row % 70));
+        let mut batch = PerformanceBatchBuilder::new();
+        for row in (0..300).chain(0..300) {
+            let (id, parent) = (value(row), value(row / 2));
+            let labels = [("id", &*id), ("unit", "%"), ("parent", &*parent)];
+            let labels = labels.into_iter().skip(row % 3);
+            batch.series("iops", labels, [(1, 0.5)]).unwrap();
+        }
+        let (mut writer, mut out) = (JsonWriter::<Compact>::new(), Vec::new());
+        for series in batch.build().series() {
+            out.clear();
+            writer.write(series, &mut out);
+            let row: Value = serde_json::from_slice(&out).unwrap();
+            let labels = series.labels().into_iter();
+            let wanted = labels.map(|(key, value)| (key.to_owned(), Value::from(value)));
+            assert_eq!(row["labels"], Value::Object(wanted.collect()));
+        }
+    }
+
+    #[test]
     fn each_point_of_a_long_series_has_its_own_time() {
         let points: Vec<_> = (0..5000).map(|ms| (ms, 0.5)).collect();
         let values: Vec<_> = (0..5000).map(|ms| format!("\"{ms}\":0.5")).collect();

@@ -1,8 +1,8 @@
 //! Writes rows one after the other.
 //!
-//! Labels and times repeat from row to row. The writer keeps the text that it
-//! wrote last at each index, and copies it when the same label or time comes
-//! again.
+//! Labels and times repeat from row to row. The writer keeps the texts of some labels,
+//! and of the time that it wrote last at each index, and copies them when the same label or
+//! time comes again.
 
 use std::{convert::Infallible, marker::PhantomData};
 
@@ -13,8 +13,12 @@ use crate::{Alert, Labels, Series, Skipped};
 /// a series of a million points.
 const KEPT_TIMES: usize = 1024;
 
+/// How many labels are kept. They take 8 KiB.
+const KEPT_LABELS: usize = 64;
+
 /// Writes rows, one after the other. The caller writes what is between them.
 pub struct JsonWriter<'a, S> {
+    /// Labels that were written, each at a place that follows from its codes.
     labels: Vec<LabelText>,
     /// Of the last series, whose codes `labels` has.
     last_labels: Option<Labels<'a>>,
@@ -23,10 +27,13 @@ pub struct JsonWriter<'a, S> {
     style: PhantomData<S>,
 }
 
-/// The label that was written last at an index, with the comma before it.
+/// A label, with the comma before it.
+#[derive(Clone)]
 struct LabelText {
     codes: (i32, i32),
-    text: Vec<u8>,
+    text: [u8; Self::MAX],
+    /// 0: none, or one that is longer.
+    len: u8,
 }
 
 /// The time that was written last at an index, with the comma before it and the
@@ -138,18 +145,23 @@ impl<'a, S: Style> JsonWriter<'a, S> {
         let last = self.last_labels.replace(labels);
         if !last.is_some_and(|last| last.has_codes_of(&labels)) {
             self.labels.clear();
+            self.labels.resize(KEPT_LABELS, LabelText::NONE);
         }
         for (index, codes) in labels.codes().enumerate() {
             drain(out)?;
-            if index == self.labels.len() {
-                self.labels.push(LabelText::new::<S>(codes, labels));
+            let label = &mut self.labels[place_of(codes)];
+            if label.codes == codes && label.len > 0 {
+                let comma = if index == 0 { S::COMMA.len() } else { 0 };
+                out.extend_from_slice(&label.text[comma..usize::from(label.len)]);
+                continue;
             }
-            let label = &mut self.labels[index];
-            if label.codes != codes {
-                label.set::<S>(codes, labels);
+            if index > 0 {
+                out.extend_from_slice(S::COMMA.as_bytes());
             }
-            let comma = if index == 0 { S::COMMA.len() } else { 0 };
-            out.extend_from_slice(&label.text[comma..]);
+            let start = out.len();
+            let (key, value) = labels.text(codes);
+            member::<S>(key, value, out);
+            label.set::<S>(codes, &out[start..]);
         }
         out.push(b'}');
         Ok(())
@@ -195,22 +207,30 @@ impl<'a, S: Style> JsonWriter<'a, S> {
 }
 
 impl LabelText {
-    fn new<S: Style>(codes: (i32, i32), labels: Labels<'_>) -> Self {
-        let mut label = Self {
-            codes,
-            text: Vec::new(),
-        };
-        label.set::<S>(codes, labels);
-        label
-    }
+    const MAX: usize = 119;
 
-    fn set<S: Style>(&mut self, codes: (i32, i32), labels: Labels<'_>) {
-        let (key, value) = labels.text(codes);
-        self.text.clear();
-        self.text.extend_from_slice(S::COMMA.as_bytes());
-        member::<S>(key, value, &mut self.text);
+    const NONE: Self = Self {
+        codes: (0, 0),
+        text: [0; Self::MAX],
+        len: 0,
+    };
+
+    /// Keeps a label, unless its text is too long.
+    fn set<S: Style>(&mut self, codes: (i32, i32), text: &[u8]) {
+        let (comma, end) = (S::COMMA.len(), S::COMMA.len() + text.len());
         self.codes = codes;
+        self.len = 0;
+        if let Some(kept) = self.text.get_mut(..end) {
+            kept[..comma].copy_from_slice(S::COMMA.as_bytes());
+            kept[comma..].copy_from_slice(text);
+            self.len = end as u8;
+        }
     }
+}
+
+/// The values of a label have consecutive codes, and few labels have the same value.
+fn place_of((key, value): (i32, i32)) -> usize {
+    (key.wrapping_mul(5).wrapping_add(value) as usize) % KEPT_LABELS
 }
 
 impl TimeText {

@@ -38,33 +38,26 @@ pub(super) fn append(
     {
         return Ok(Ok(first));
     }
-    let bytes = record.payload.bytes();
-    let encoded = match &record.payload {
-        RecordPayload::Encoded(bytes) => Some(Cow::Borrowed(bytes)),
-        // A journal that is nearly full counts records as they are stored: by themselves.
-        RecordPayload::Rows(rows) if !tx.fits(bytes) => {
-            tx.write_group()?;
-            Some(Cow::Owned(
-                RowGroup::of(rows).encode().map_err(not_encoded)?,
-            ))
+    let (stored, rows) = match &record.payload {
+        RecordPayload::Encoded(payload) => (Cow::Borrowed(&**payload), None),
+        RecordPayload::Rows(rows) if tx.fits(rows.held_bytes) => {
+            (Cow::Borrowed(&[][..]), Some(rows))
         }
-        RecordPayload::Rows(_) => None,
+        // A journal that is nearly full counts records as they are stored: by themselves.
+        RecordPayload::Rows(rows) => {
+            tx.write_group()?;
+            let payload = RowGroup::of(rows).encode().map_err(not_encoded)?;
+            (Cow::Owned(payload), None)
+        }
     };
-    let added = encoded
-        .as_ref()
-        .map_or(bytes, |encoded| encoded.len() as u64);
-    if let Err(refused) = tx.admit(added)? {
+    let bytes = rows.map_or(stored.len() as u64, |rows| rows.held_bytes);
+    if let Err(refused) = tx.admit(bytes)? {
         return Ok(Err(refused));
     }
-    let grouped = match &record.payload {
-        RecordPayload::Rows(rows) if encoded.is_none() => Some(rows),
-        RecordPayload::Rows(_) | RecordPayload::Encoded(_) => None,
-    };
-    if grouped.is_none_or(|rows| tx.group.is_full_for(rows)) {
+    if rows.is_none_or(|rows| tx.group.is_full_for(rows)) {
         tx.write_group()?;
     }
-    let stored = encoded.as_ref().map_or(&[][..], |encoded| encoded);
-    let Some(seq) = insert(tx, record, stored)? else {
+    let Some(seq) = insert(tx, record, &stored)? else {
         let existing = tx
             .connection
             .prepare_cached("SELECT seq, batch_id, items FROM batches WHERE batch_id = ?1")?;
@@ -73,7 +66,7 @@ pub(super) fn append(
         return first.map(Ok).ok_or(rusqlite::Error::QueryReturnedNoRows);
     };
     tx.count_appended(seq, record.header.items, stored.len() as u64);
-    if let Some(rows) = grouped {
+    if let Some(rows) = rows {
         tx.group.push(rows);
     }
     let receipt = Receipt {
