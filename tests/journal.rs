@@ -252,13 +252,13 @@ fn a_journal_of_a_newer_host_is_refused_in_one_line() {
     for part in [
         "error: ",
         "performance.db",
-        "schema version 99, this host needs 4",
+        "schema version 99, this host needs 5",
         "state_dir",
     ] {
         assert!(refusal.contains(part), "{refusal}");
     }
     // The file is unchanged: the host that wrote it can still use it.
-    overwrite(&setup, 60, &4_u32.to_be_bytes());
+    overwrite(&setup, 60, &5_u32.to_be_bytes());
     setup.write("script", "deliver");
     let host = setup.start();
     host.wait_for_delivered(EXPORTER, 5);

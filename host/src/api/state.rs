@@ -96,7 +96,7 @@ struct SharedState {
     cors_origins: CorsOrigins,
     tokens: Tokens,
     audit: AuditLog,
-    ingest: IngestState,
+    ingest: Arc<IngestState>,
     connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
     pushes: PushCounts,
@@ -136,13 +136,13 @@ pub(super) struct Tokens {
 }
 
 /// What the calls that bring batches share.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct IngestState {
     pub(super) journals: BatchJournals,
     pub(super) phase: HostPhase,
     pub(super) limits: ingest::BodyLimits,
     /// `alerts.unique_sequence_numbers`.
-    pub(super) unique_sequence_numbers: Arc<[String]>,
+    pub(super) unique_sequence_numbers: Vec<String>,
     pub(super) metrics: IngestMetrics,
     pub(super) times: TimeLog,
     pub(super) webhook_log: WebhookLog,
@@ -185,11 +185,11 @@ impl ApiState {
             metrics::register_cluster(&mut registry, member);
         }
         let memory = RequestMemory::new(&parts.memory, parts.config.max_request_memory());
-        let ingest = IngestState {
+        let ingest = Arc::new(IngestState {
             journals: parts.journals.clone(),
             phase: HostPhase(parts.phase.clone()),
             limits: ingest::BodyLimits::from(&parts.config),
-            unique_sequence_numbers: parts.unique_sequence_numbers.into(),
+            unique_sequence_numbers: parts.unique_sequence_numbers,
             metrics: IngestMetrics::register(&mut registry),
             times: TimeLog::default(),
             webhook_log: WebhookLog::default(),
@@ -200,7 +200,7 @@ impl ApiState {
             permits: IngestPermits::new(),
             memory,
             max_body_bytes: parts.config.max_body_bytes,
-        };
+        });
         Self(Arc::new(SharedState {
             journals: parts.journals,
             alerts: parts.alerts,
@@ -292,7 +292,7 @@ parts! {
     CorsOrigins = cors_origins;
     Tokens = tokens;
     AuditLog = audit;
-    IngestState = ingest;
+    Arc<IngestState> = ingest;
     Arc<RequestMemory> = ingest.memory;
     Arc<Registry> = registry;
     TapPermits = taps;

@@ -35,8 +35,9 @@ use zstd::{
 
 use super::memory::used_bytes;
 use contexts::Contexts;
-pub(crate) use group::{RowGroup, split};
-pub use record::{GroupPart, GroupRows, RecordPayload};
+pub(crate) use group::{RowGroup, StoredPayloads, split};
+pub(crate) use record::SharedPart;
+pub use record::{RecordPayload, SmallBatch};
 use small::write_small;
 pub(crate) use trusted::TrustedReader;
 
@@ -96,7 +97,7 @@ pub enum CodecError {
     Read(#[source] ArrowError),
     #[error("the stored payload has {found} batches instead of one")]
     Count { found: usize },
-    #[error("the sizes of the batches that are stored together are wrong")]
+    #[error("the batches that are stored together are damaged")]
     Group,
 }
 
@@ -288,7 +289,7 @@ fn compress(format: u8, compressor: &mut Compressor<'_>, plain: &[u8]) -> io::Re
     Ok(bytes)
 }
 
-/// Decompresses the frame of a payload by `run`.
+/// Decompresses the frame of one batch by `run`.
 fn decompress<T>(
     payload: &[u8],
     run: impl FnOnce(&mut Decompressor<'_>, &[u8]) -> io::Result<T>,
@@ -298,16 +299,22 @@ fn decompress<T>(
         Some((&PLAIN_FRAME, frame)) => {
             Decompressor::new().and_then(|mut decompressor| run(&mut decompressor, frame))
         }
-        Some((&(DICTIONARY_FRAME | STREAM_GROUP_FRAME | ROW_GROUP_FRAME), frame)) => {
-            take_decompressor().and_then(|mut decompressor| {
-                let plain = run(&mut decompressor, frame)?;
-                DECODERS.put(decompressor);
-                Ok(plain)
-            })
+        Some((&DICTIONARY_FRAME, frame)) => {
+            decompress_small(|decompressor| run(decompressor, frame))
         }
+        // Those of several batches are not one.
+        Some((&(STREAM_GROUP_FRAME | ROW_GROUP_FRAME), _)) => return Err(CodecError::Group),
         Some((&found, _)) => return Err(CodecError::UnknownFormat { found }),
     };
     result.map_err(CodecError::Decompress)
+}
+
+/// Decompresses a frame that refers to the dictionary.
+fn decompress_small<T>(run: impl FnOnce(&mut Decompressor<'_>) -> io::Result<T>) -> io::Result<T> {
+    let mut decompressor = take_decompressor()?;
+    let plain = run(&mut decompressor)?;
+    DECODERS.put(decompressor);
+    Ok(plain)
 }
 
 fn take_decompressor() -> io::Result<Decompressor<'static>> {

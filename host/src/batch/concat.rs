@@ -1,7 +1,7 @@
 //! Puts batches together. Batches of one array have most texts of their labels in common, and the result has each
 //! of them once: it is smaller, and compresses better, than with the texts of each batch.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use arrow_array::{
     Array, ArrayRef, DictionaryArray, Int32Array, MapArray, RecordBatch, StringArray, StructArray,
@@ -17,18 +17,28 @@ use hashbrown::HashMap;
 ///
 /// There is no batch, or the rows do not fit into one.
 pub(crate) fn concat(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
-    let [first, rest @ ..] = batches else {
+    match batches {
+        [one] => Ok(one.clone()),
+        _ => join(batches),
+    }
+}
+
+/// The rows of a batch, with no text of a label that only other rows have.
+///
+/// # Errors
+///
+/// As [`concat`].
+pub(crate) fn with_own_texts(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    join(slice::from_ref(batch))
+}
+
+fn join(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+    let Some(first) = batches.first() else {
         return Err(ArrowError::InvalidArgumentError("no rows".to_owned()));
     };
-    if rest.is_empty() {
-        return Ok(first.clone());
-    }
     let columns = (0..first.num_columns()).map(|column| {
-        let arrays: Vec<_> = batches
-            .iter()
-            .map(|batch| &**batch.column(column))
-            .collect();
-        concat_arrays(&arrays)
+        let columns = batches.iter().map(|batch| &**batch.column(column));
+        concat_arrays(&columns.collect::<Vec<_>>())
     });
     RecordBatch::try_new(first.schema(), columns.collect::<Result<_, _>>()?)
 }
@@ -57,7 +67,7 @@ fn concat_maps(
     ordered: bool,
 ) -> Result<MapArray, ArrowError> {
     let lens = maps.iter().flat_map(|map| map.offsets().lengths());
-    let offsets = OffsetBuffer::from_lengths(lens);
+    let offsets = OffsetBuffer::try_from_lengths(lens).map_err(too_long)?;
     let entries: Vec<_> = maps
         .iter()
         .map(|map| {
@@ -86,12 +96,16 @@ fn concat_texts<'a>(
     let entries = arrays.clone().map(Array::len).sum();
     let (mut codes, mut texts) = (Vec::with_capacity(entries), Vec::new());
     let mut codes_by_text = HashMap::new();
-    // The new codes of one array.
-    let mut new_codes: Vec<Option<i32>> = Vec::new();
+    // The new codes of one dictionary.
+    let (mut new_codes, mut dictionary): (Vec<Option<i32>>, _) = (Vec::new(), None);
     for array in arrays {
         let values = array.values().as_string::<i32>();
-        new_codes.clear();
-        new_codes.resize(values.len(), None);
+        // Parts of one batch have the same one.
+        if !dictionary.is_some_and(|last| Arc::ptr_eq(last, array.values())) {
+            new_codes.clear();
+            new_codes.resize(values.len(), None);
+            dictionary = Some(array.values());
+        }
         codes.extend(array.keys().values().iter().map(|&code| {
             let code = code as usize;
             *new_codes[code].get_or_insert_with(|| {
@@ -103,8 +117,13 @@ fn concat_texts<'a>(
             })
         }));
     }
+    OffsetBuffer::<i32>::try_from_lengths(texts.iter().map(|text| text.len())).map_err(too_long)?;
     let texts = StringArray::from_iter_values(texts);
     DictionaryArray::try_new(Int32Array::from(codes), Arc::new(texts))
+}
+
+fn too_long(error: impl std::fmt::Display) -> ArrowError {
+    ArrowError::InvalidArgumentError(error.to_string())
 }
 
 #[cfg(test)]
@@ -174,5 +193,11 @@ mod tests {
         let batches = [series(10, 2), series(10, 2), series(10, 90).slice(0, 3)];
         let all = concat(&batches).unwrap();
         assert_eq!((texts(&batches[2]), texts(&all)), (91, 4));
+        for rows in [0..3, 1..2, 2..2] {
+            let slice = all.slice(rows.start, rows.len());
+            let own = with_own_texts(&slice).unwrap();
+            assert_eq!(own, slice);
+            assert!(texts(&own) <= 2 * rows.len());
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The memory that a batch keeps.
 
+use std::ops::Range;
+
 use arrow_array::{
     Array, RecordBatch,
     cast::AsArray,
@@ -20,7 +22,7 @@ const SLACK_BYTES: u64 = 64 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeldBytes {
     /// Of what describes the columns.
-    structs: u64,
+    pub(crate) structs: u64,
     /// Several columns can be slices of one buffer, which is then counted once, and as a
     /// whole: a small slice keeps all of it.
     buffers: u64,
@@ -50,7 +52,11 @@ impl HeldBytes {
         }
     }
 
-    /// What some of the rows keep, if others keep the rest.
+    pub(crate) const fn all(self) -> u64 {
+        self.structs + self.buffers
+    }
+
+    /// The bytes of some rows of a batch: a part of its buffers, by their number.
     pub(crate) fn of_rows(self, rows: usize, all: usize) -> u64 {
         self.structs + (self.buffers * rows as u64).div_ceil(all.max(1) as u64)
     }
@@ -58,8 +64,7 @@ impl HeldBytes {
 
 /// The bytes that stay allocated as long as the batch exists.
 pub(crate) fn held_bytes(batch: &RecordBatch) -> u64 {
-    let held = HeldBytes::of(batch);
-    held.structs + held.buffers
+    HeldBytes::of(batch).all()
 }
 
 /// Whether the batch keeps far more memory than its rows use.
@@ -67,38 +72,41 @@ pub(crate) fn is_mostly_unused(batch: &RecordBatch) -> bool {
     held_bytes(batch) > 2 * used_bytes(batch) as u64 + SLACK_BYTES
 }
 
-/// The memory that the rows use, which can be a part of what the batch keeps.
+/// The memory that the rows use, which can be a part of what the batch keeps. Texts of a dictionary count as a whole.
 pub(crate) fn used_bytes(batch: &RecordBatch) -> usize {
     let columns = batch.columns().iter();
-    columns.map(|column| used_by(column)).sum()
+    columns.map(|column| used_by(column, 0..column.len())).sum()
 }
 
-/// As [`visit_buffers`], without [`ArrayData`].
-fn used_by(array: &dyn Array) -> usize {
-    let len = array.len();
+/// As [`visit_buffers`], of some of the items, without [`ArrayData`].
+fn used_by(array: &dyn Array, items: Range<usize>) -> usize {
+    let len = items.len();
     let nulls = array.nulls().map_or(0, |_| len.div_ceil(8));
     let offsets = (len + 1) * size_of::<i32>();
+    let children = |ends: &[i32]| ends[items.start] as usize..ends[items.end] as usize;
     nulls
         + match array.data_type() {
-            DataType::Utf8 => {
-                let ends = array.as_string::<i32>().value_offsets();
-                let texts = ends.last().zip(ends.first());
-                offsets + texts.map_or(0, |(last, first)| (last - first) as usize)
-            }
+            DataType::Utf8 => offsets + children(array.as_string::<i32>().value_offsets()).len(),
             DataType::Int64 | DataType::Float64 => len * size_of::<i64>(),
             DataType::Int32 => len * size_of::<i32>(),
-            DataType::List(_) => offsets + used_by(array.as_list::<i32>().values()),
-            DataType::Map(..) => offsets + used_by(array.as_map().entries()),
+            DataType::List(_) => {
+                let list = array.as_list::<i32>();
+                offsets + used_by(list.values(), children(list.value_offsets()))
+            }
+            DataType::Map(..) => {
+                let map = array.as_map();
+                offsets + used_by(map.entries(), children(map.value_offsets()))
+            }
             DataType::Struct(_) => {
                 let columns = array.as_struct().columns().iter();
-                columns.map(|column| used_by(column)).sum()
+                columns.map(|column| used_by(column, items.clone())).sum()
             }
             DataType::Dictionary(keys, _) if **keys == DataType::Int32 => {
-                let values = array.as_any_dictionary().values();
-                len * size_of::<i32>() + used_by(values)
+                let texts = array.as_any_dictionary().values();
+                len * size_of::<i32>() + used_by(texts, 0..texts.len())
             }
             _ => {
-                let data = array.to_data();
+                let data = array.slice(items.start, len).to_data();
                 data.get_slice_memory_size().unwrap_or_default() - nulls
             }
         }
@@ -192,16 +200,26 @@ mod tests {
 
     #[test]
     fn what_rows_use_is_counted_as_arrow_counts_it() {
-        for batch in [
-            alert("a"),
-            points(1000),
-            points(1000).slice(0, 0),
-            alert("a").slice(1, 0),
-        ] {
+        for batch in [alert("a"), points(1000), alert("a").slice(1, 0)] {
             let columns = batch.columns().iter().map(|column| column.to_data());
             let by_arrow = columns.map(|data| data.get_slice_memory_size().unwrap());
             assert_eq!(used_bytes(&batch), by_arrow.sum::<usize>());
         }
+    }
+
+    #[test]
+    fn a_part_of_a_batch_uses_a_part_of_its_memory() {
+        let mut batch = PerformanceBatchBuilder::new();
+        for series in 0..10 {
+            let points = (0..100).map(|time| (time, 0.5));
+            let name = format!("load-{series}");
+            batch.series(&name, [("unit", "%")], points).unwrap();
+        }
+        let all = batch.build().as_arrow().clone();
+        let parts = (0..10).map(|row| used_bytes(&all.slice(row, 1)));
+        assert!(parts.clone().all(|bytes| (1600..1700).contains(&bytes)));
+        assert!(parts.sum::<usize>() >= used_bytes(&all));
+        assert!(used_bytes(&all.slice(3, 0)) < 100);
     }
 
     #[test]

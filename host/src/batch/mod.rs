@@ -19,13 +19,13 @@ use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch, Kind, Origin, Perf
 use serde::Serialize;
 use uuid::Uuid;
 
-pub(crate) use concat::concat;
+pub(crate) use concat::{concat, with_own_texts};
 pub(crate) use memory::{held_bytes, is_mostly_unused, used_bytes};
 pub use payload::{BatchPayload, PayloadPool, PayloadSlot, PayloadStats};
 pub(crate) use schema::with_shared_schema;
 
 use crate::memory::BatchBytes;
-use codec::{GroupPart, GroupRows};
+use codec::{SharedPart, SmallBatch};
 
 /// What a batch costs in addition to its rows: its header, and its place where it is kept.
 const RECORD_BYTES: u64 = 512;
@@ -68,10 +68,26 @@ pub struct StoredBatch {
     pub seq: Seq,
     pub header: Header,
     pub arrow: RecordBatch,
-    /// Where its rows were read, if they are stored with those of others.
-    pub part: Option<GroupPart>,
+    /// `None` if it is stored by itself.
+    pub(crate) shared: Option<SharedRows>,
     /// All rows, encoded for the processes of exporters.
     pub payload: Arc<PayloadSlot>,
+    /// Of its rows.
+    held_bytes: u64,
+    memory: BatchBytes,
+}
+
+/// Where the rows of a batch are in those of all batches that were read together.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedRows {
+    all: Arc<AllRows>,
+    pub(crate) first_row: usize,
+}
+
+/// The rows of batches that were read together, in the memory of exporters as long as one of them has some.
+#[derive(Debug)]
+struct AllRows {
+    rows: Arc<RecordBatch>,
     memory: BatchBytes,
 }
 
@@ -140,39 +156,80 @@ impl Header {
 impl StoredBatch {
     #[must_use]
     pub fn new(seq: Seq, header: Header, arrow: RecordBatch, payload: Arc<PayloadSlot>) -> Self {
-        let rows = GroupRows {
-            held_bytes: held_bytes(&arrow),
-            rows: arrow,
-            part: None,
-        };
-        Self::of_group(seq, header, rows, payload)
-    }
-
-    /// A batch whose rows are stored with those of others.
-    #[must_use]
-    pub fn of_group(seq: Seq, header: Header, rows: GroupRows, payload: Arc<PayloadSlot>) -> Self {
+        let held_bytes = held_bytes(&arrow);
         Self {
-            memory: BatchBytes::new(payload.budget(), rows.held_bytes + RECORD_BYTES),
+            memory: BatchBytes::new(payload.budget(), held_bytes + RECORD_BYTES),
             seq,
             header,
-            arrow: rows.rows,
-            part: rows.part,
+            arrow,
+            shared: None,
             payload,
+            held_bytes,
+        }
+    }
+
+    /// A small batch as it was read. `before` is the batch that was read before it.
+    pub(crate) fn of_small(
+        seq: Seq,
+        header: Header,
+        batch: SmallBatch,
+        payload: Arc<PayloadSlot>,
+        before: Option<&SharedRows>,
+    ) -> Self {
+        let Some(part) = batch.part else {
+            return Self::new(seq, header, batch.rows, payload);
+        };
+        let own_bytes = part.held.structs + RECORD_BYTES;
+        Self {
+            memory: BatchBytes::new(payload.budget(), own_bytes),
+            seq,
+            header,
+            arrow: batch.rows,
+            shared: Some(SharedRows::new(part, before, &payload)),
+            payload,
+            held_bytes: batch.bytes,
         }
     }
 
     /// The memory that it keeps, in bytes: the buffers behind its rows, and not only
-    /// the parts of them that are used.
+    /// the parts of them that are used; its part of those that it shares.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        self.memory.bytes() - RECORD_BYTES
+        self.held_bytes
+    }
+
+    fn memory(&self) -> impl Iterator<Item = &BatchBytes> {
+        let shared = self.shared.as_ref().map(|shared| &shared.all.memory);
+        [&self.memory].into_iter().chain(shared)
+    }
+}
+
+impl SharedRows {
+    fn new(part: SharedPart, before: Option<&Self>, payload: &PayloadSlot) -> Self {
+        let known = before.filter(|before| Arc::ptr_eq(&before.all.rows, &part.all));
+        let all = match known {
+            Some(before) => Arc::clone(&before.all),
+            None => Arc::new(AllRows {
+                memory: BatchBytes::new(payload.budget(), part.held.all()),
+                rows: part.all,
+            }),
+        };
+        Self {
+            all,
+            first_row: part.first_row,
+        }
+    }
+
+    /// The rows of all batches.
+    pub(crate) fn all(&self) -> &Arc<RecordBatch> {
+        &self.all.rows
     }
 }
 
 impl ReadBatch {
     #[must_use]
     pub fn new(batch: Arc<StoredBatch>) -> Self {
-        batch.memory.add_reader();
+        batch.memory().for_each(BatchBytes::add_reader);
         Self(batch)
     }
 }
@@ -193,7 +250,7 @@ impl Deref for ReadBatch {
 
 impl Drop for ReadBatch {
     fn drop(&mut self) {
-        self.0.memory.remove_reader();
+        self.0.memory().for_each(BatchBytes::remove_reader);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Batches as the processes of exporters get them, encoded once for all of them.
 //!
-//! A record of the journal is the same stream, compressed. So the journal keeps the stream of
-//! a batch that it encodes or decodes, if exporters have asked for those before. Else the first
+//! The record of a large batch is the same stream, compressed. So the journal keeps the stream of
+//! such a batch that it encodes or decodes, if exporters have asked for those before. Else the first
 //! exporter that sends rows of a batch encodes it, and others that need it wait for that. A
 //! [`PayloadPool`] keeps what is encoded while the batch is in the cache of its journal, bounded in
 //! bytes and in descriptors. The files of payloads that are not needed any more have the next ones.
@@ -258,8 +258,8 @@ impl PayloadPool {
         })
     }
 
-    /// The payload of a new record. If exporters want that of the batch too, it is encoded and kept in `slot`,
-    /// and the rows that are returned are in the memory of a large one.
+    /// The payload of a new record. If exporters want the stream of a large batch too, that is kept in `slot`, and
+    /// the rows that are returned are in its memory.
     ///
     /// # Errors
     ///
@@ -269,14 +269,16 @@ impl PayloadPool {
         rows: RecordBatch,
         slot: &Arc<PayloadSlot>,
     ) -> Result<(RecordPayload, RecordBatch), CodecError> {
-        let Some((payload, plain)) = self.encode_ahead(&rows) else {
+        // The journal encodes a small batch together with others.
+        let ahead = match codec::is_small(&rows) {
+            true => None,
+            false => self.encode_ahead(&rows),
+        };
+        let Some((payload, plain)) = ahead else {
             return Ok((RecordPayload::new(&rows)?, rows));
         };
         self.encoded_batches.fetch_add(1, Relaxed);
-        let record = match codec::is_small(&rows) {
-            true => RecordPayload::of_small(rows.clone()),
-            false => codec::encode_plain(&plain)?.into(),
-        };
+        let record = codec::encode_plain(&plain)?.into();
         let (rows, bytes) = match payload {
             BatchPayload::Inline(_) => (rows, payload.size()),
             BatchPayload::Shared(_) | BatchPayload::File { .. } => (codec::read_plain(plain)?, 0),

@@ -49,7 +49,7 @@ impl Iterator for StorageHistory<'_> {
                 continue;
             };
             self.next = Seq(record.seq.0.saturating_sub(1));
-            match self.journal.decode(record, ReadForm::Rows) {
+            match self.journal.decode(record, ReadForm::Rows, None) {
                 ReadResult::Batch(batch) => return Some(Ok(batch)),
                 ReadResult::Damaged(..) | ReadResult::EndOfJournal => {}
             }

@@ -23,7 +23,7 @@ use uuid::{Uuid, Version};
 
 use crate::{
     batch::{
-        NewBatch, PayloadSlot, PayloadStats, ReadBatch, Seq, StoredBatch,
+        NewBatch, PayloadSlot, PayloadStats, ReadBatch, Seq, SharedRows, StoredBatch,
         codec::{self, CodecError, RecordPayload},
         used_bytes, with_shared_schema,
     },
@@ -439,14 +439,17 @@ impl BatchJournal {
     /// ahead. Blocks.
     fn read_many(&self, from: Seq, form: ReadForm) -> BatchesRead {
         let mut found = VecDeque::new();
-        let mut bytes = 0;
+        let (mut bytes, mut shared) = (0, None);
         for record in self.backend.read_many(from, READ_LIMIT)? {
             let is_full = bytes >= MAX_DECODED_BYTES || !self.memory().has_room_for_exporter(bytes);
             if is_full && !found.is_empty() {
                 break;
             }
             let seq = record.seq;
-            let result = self.decode(record, form);
+            let result = self.decode(record, form, shared.as_ref());
+            if let ReadResult::Batch(batch) = &result {
+                shared.clone_from(&batch.shared);
+            }
             bytes += result.held_bytes();
             found.push_back((seq, result));
         }
@@ -461,14 +464,15 @@ impl BatchJournal {
         self.cache.insert(batch)
     }
 
-    fn decode(&self, record: Record, form: ReadForm) -> ReadResult {
+    /// The batch of a record. `before` is what the batch before it shares with others.
+    fn decode(&self, record: Record, form: ReadForm, before: Option<&SharedRows>) -> ReadResult {
         // Another exporter may have decoded it since `read` looked.
         if let Some(batch) = self.cache.get(record.seq) {
             return ReadResult::Batch(batch);
         }
         let batch = match self.cache.announced_batch(&record.header) {
             Some(announced) => announced.stored(record.seq, record.header),
-            None => match self.decode_record(&record, form) {
+            None => match self.decode_record(&record, form, before) {
                 Ok(decoded) => decoded,
                 Err(error) => return ReadResult::Damaged(Box::new(record), error.to_string()),
             },
@@ -476,13 +480,18 @@ impl BatchJournal {
         ReadResult::Batch(ReadBatch::new(self.share(batch)))
     }
 
-    fn decode_record(&self, record: &Record, form: ReadForm) -> Result<StoredBatch, CodecError> {
+    fn decode_record(
+        &self,
+        record: &Record,
+        form: ReadForm,
+        before: Option<&SharedRows>,
+    ) -> Result<StoredBatch, CodecError> {
         let payloads = self.cache.payloads();
         let (seq, header) = (record.seq, record.header.clone());
         let (arrow, payload) = match (&record.payload, form) {
-            (RecordPayload::Rows(rows), _) => {
-                let (rows, payload) = (rows.clone(), payloads.slot());
-                return Ok(StoredBatch::of_group(seq, header, rows, payload));
+            (RecordPayload::Rows(batch), _) => {
+                let (batch, payload) = (batch.clone(), payloads.slot());
+                return Ok(StoredBatch::of_small(seq, header, batch, payload, before));
             }
             (RecordPayload::Encoded(bytes), ReadForm::Rows) => {
                 (codec::decode(bytes)?, payloads.slot())

@@ -2,6 +2,8 @@
 
 #![expect(unused_qualifications, reason = "the macro for the route writes one")]
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header::CONTENT_ENCODING, request::Parts},
@@ -108,7 +110,7 @@ enum LinesWritten {
     responses(LinesWritten),
 )]
 pub(super) async fn write_influxdb_2(
-    State(state): State<IngestState>,
+    State(state): State<Arc<IngestState>>,
     DelfinQuery(query): DelfinQuery<Influxdb2Query>,
     request: Request,
 ) -> Response {
@@ -126,7 +128,7 @@ pub(super) async fn write_influxdb_2(
     responses(LinesWritten),
 )]
 pub(super) async fn write_influxdb_1(
-    State(state): State<IngestState>,
+    State(state): State<Arc<IngestState>>,
     DelfinQuery(query): DelfinQuery<Influxdb1Query>,
     request: Request,
 ) -> Response {
@@ -144,7 +146,7 @@ pub(super) async fn write_influxdb_1(
     ),
 )]
 pub(super) async fn ping_influxdb(
-    State(state): State<IngestState>,
+    State(state): State<Arc<IngestState>>,
 ) -> Result<StatusCode, ApiError> {
     series::mappings(&state, SeriesInput::Influxdb)?;
     Ok(StatusCode::NO_CONTENT)

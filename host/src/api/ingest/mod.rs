@@ -91,7 +91,7 @@ pub(super) fn refusal(route: &str, headers: &HeaderMap, error: ApiError) -> Resp
     ),
     responses(BatchAccepted, BatchRefused),
 )]
-async fn ingest_performance(State(state): State<IngestState>, request: Request) -> Response {
+async fn ingest_performance(State(state): State<Arc<IngestState>>, request: Request) -> Response {
     ingest(&state, Kind::Performance, request, None).await
 }
 
@@ -118,13 +118,13 @@ async fn ingest_performance(State(state): State<IngestState>, request: Request) 
     ),
     responses(BatchAccepted, BatchRefused),
 )]
-async fn ingest_alerts(State(state): State<IngestState>, request: Request) -> Response {
+async fn ingest_alerts(State(state): State<Arc<IngestState>>, request: Request) -> Response {
     ingest(&state, Kind::Alert, request, None).await
 }
 
 /// Answers a request with items, or with a webhook.
 async fn ingest(
-    state: &IngestState,
+    state: &Arc<IngestState>,
     kind: Kind,
     request: Request,
     webhook: Option<WebhookTarget>,
@@ -147,7 +147,7 @@ async fn ingest(
 }
 
 async fn accept(
-    state: &IngestState,
+    state: &Arc<IngestState>,
     kind: Kind,
     request: IngestRequest,
     webhook: Option<WebhookTarget>,
@@ -207,26 +207,25 @@ async fn accept(
 
 /// The batch to keep, and the items of the body that are not in it.
 async fn parse(
-    state: &IngestState,
+    state: &Arc<IngestState>,
     kind: Kind,
     payload: IngestPayload,
     webhook: Option<WebhookTarget>,
 ) -> Result<ParsedItems<NewBatch>, ApiError> {
-    let limits = state.limits;
-    let metrics = state.metrics.clone();
     let place = state
         .permits
         .of(kind)
         .queues
         .enter(payload.sender, payload.bytes.len())
         .await;
-    let vendors = Arc::clone(&state.unique_sequence_numbers);
     // A small compressed body can become a large one, and only another thread can wait for memory.
     let is_small = payload.encoding == BodyEncoding::Identity
         && payload.bytes.len() <= SMALL_BYTES
         && payload.claim.is_plentiful();
+    let state = Arc::clone(state);
     let parse = move |queued: Option<QueuePlace>| {
-        let guard = ParseGuard::start(&limits, payload.claim);
+        let limits = &state.limits;
+        let guard = ParseGuard::start(limits, payload.claim);
         let guard = match queued {
             Some(place) => guard.in_queue(place),
             None => guard,
@@ -243,10 +242,10 @@ async fn parse(
             complete_for,
             mut claim,
         } = match webhook {
-            Some(target) => target.parse(body, &limits, guard)?,
-            None => ingest::parse(kind, body, &limits, now_ms(), guard)?,
+            Some(target) => target.parse(body, limits, guard)?,
+            None => ingest::parse(kind, body, limits, now_ms(), guard)?,
         };
-        metrics.rejected(kind, &rejected);
+        state.metrics.rejected(kind, &rejected);
         let mut complete_for = complete::storage(payload.complete_for, complete_for)?;
         let batch = match &complete_for {
             Some(storage_id) => complete::alerts_of(batch, storage_id)?,
@@ -254,7 +253,8 @@ async fn parse(
         };
         let batch = match &batch {
             AnyBatch::Alerts(alerts) => {
-                match_key::from_sequence_numbers(alerts, &vendors).map_or(batch, AnyBatch::from)
+                match_key::from_sequence_numbers(alerts, &state.unique_sequence_numbers)
+                    .map_or(batch, AnyBatch::from)
             }
             AnyBatch::Performance(_) => batch,
         };

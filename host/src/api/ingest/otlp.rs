@@ -1,5 +1,7 @@
 //! `POST /v1/metrics`: metrics of OpenTelemetry, by OTLP over HTTP.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -69,7 +71,10 @@ struct OtlpStatus {
             content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
     ),
 )]
-pub(super) async fn write_otlp(State(state): State<IngestState>, request: Request) -> Response {
+pub(super) async fn write_otlp(
+    State(state): State<Arc<IngestState>>,
+    request: Request,
+) -> Response {
     let encoding = encoding(request.headers());
     let describe = |head: &Parts| {
         let Some(encoding) = encoding else {

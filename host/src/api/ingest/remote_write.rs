@@ -1,5 +1,7 @@
 //! `POST /api/v1/write`: remote write of Prometheus.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{
@@ -68,7 +70,10 @@ enum RemoteWritten {
         (status = 403, body = ErrorBody, description = "`inputs.remote_write.enabled` is not set"),
     ),
 )]
-pub(super) async fn write_remote(State(state): State<IngestState>, request: Request) -> Response {
+pub(super) async fn write_remote(
+    State(state): State<Arc<IngestState>>,
+    request: Request,
+) -> Response {
     let describe = |head: &Parts| {
         let message = message(&head.headers)?;
         require_snappy(&head.headers)?;

@@ -74,7 +74,7 @@ enum AlertOwner {
     ),
 )]
 pub(super) async fn ingest_webhook(
-    State(state): State<IngestState>,
+    State(state): State<Arc<IngestState>>,
     State(storages): State<Arc<Storages>>,
     Path(StoragePath { id }): Path<StoragePath>,
     request: Request,
@@ -110,7 +110,7 @@ pub(super) async fn ingest_webhook(
     ),
 )]
 pub(super) async fn ingest_alertmanager(
-    State(state): State<IngestState>,
+    State(state): State<Arc<IngestState>>,
     State(storages): State<Arc<Storages>>,
     request: Request,
 ) -> Response {
@@ -119,7 +119,7 @@ pub(super) async fn ingest_alertmanager(
 }
 
 async fn ingest_for(
-    state: &IngestState,
+    state: &Arc<IngestState>,
     target: Result<WebhookTarget, ApiError>,
     request: Request,
 ) -> Response {

@@ -59,7 +59,7 @@ pub(super) struct Host {
     pub(super) runtime: Runtime,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) journals: Journals,
-    pub(super) ingest: IngestState,
+    pub(super) ingest: Arc<IngestState>,
     pub(super) memory: Arc<MemoryBudget>,
     address: SocketAddr,
     agent: ureq::Agent,
@@ -168,7 +168,7 @@ impl Host {
                 .collect(),
             phase: watched,
         });
-        let ingest = IngestState::from_ref(&state);
+        let ingest = Arc::<IngestState>::from_ref(&state);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

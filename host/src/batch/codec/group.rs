@@ -11,52 +11,61 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 
 use super::{
-    BatchEncoder, CodecError, ENCODERS, MAX_IN_GROUP, MAX_WITH_DICTIONARY, ROW_GROUP_FRAME, STREAM,
-    STREAM_GROUP_FRAME, encode, read_plain,
-    record::{GroupRows, RecordPayload},
+    BatchEncoder, CodecError, ENCODERS, MAX_BATCH_BYTES, MAX_WITH_DICTIONARY, ROW_GROUP_FRAME,
+    STREAM, STREAM_GROUP_FRAME, decompress_small, encode, read_plain,
+    record::{RecordPayload, SmallBatch},
     write_stream,
 };
 use crate::batch::{concat, memory::HeldBytes, with_shared_schema};
 
 const COUNT_BYTES: usize = size_of::<u32>();
 
-/// The longest content of a frame: rows up to [`MAX_WITH_DICTIONARY`], and what describes them.
-const MAX_CONTENT: usize = 1 << 20;
-
-/// Rows for one frame.
+/// Small batches for one frame.
 #[derive(Debug, Default)]
 pub(crate) struct RowGroup {
     batches: Vec<RecordBatch>,
-    bytes: usize,
+    bytes: u64,
+}
+
+/// What was stored in one frame.
+#[derive(Debug)]
+pub(crate) enum StoredPayloads {
+    /// Batches that are rows of one, by the end of each.
+    Rows {
+        all: Arc<RecordBatch>,
+        held: HeldBytes,
+        ends: Vec<usize>,
+    },
+    Encoded(Vec<RecordPayload>),
 }
 
 impl RowGroup {
     /// A group of one batch.
-    pub(crate) fn of(rows: &GroupRows) -> Self {
+    pub(crate) fn of(batch: &SmallBatch) -> Self {
         let mut group = Self::default();
-        group.push(rows);
+        group.push(batch);
         group
     }
 
-    /// Whether the rows of one more batch belong into another frame: they are too many, or have other columns.
-    pub(crate) fn is_full_for(&self, rows: &GroupRows) -> bool {
-        let has_other_columns = |batch: &RecordBatch| batch.schema_ref() != rows.rows.schema_ref();
+    /// Whether one more batch belongs into another frame: it has too many rows, or other columns.
+    pub(crate) fn is_full_for(&self, batch: &SmallBatch) -> bool {
+        let has_other_columns = |last: &RecordBatch| last.schema_ref() != batch.rows.schema_ref();
         self.batches.last().is_some_and(has_other_columns)
-            || !self.is_empty() && self.bytes + rows.held_bytes as usize > MAX_WITH_DICTIONARY
+            || !self.is_empty() && self.bytes + batch.bytes > MAX_WITH_DICTIONARY as u64
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
-    /// Bytes before compression.
+    /// Bytes before they are encoded.
     pub(crate) const fn bytes(&self) -> u64 {
-        self.bytes as u64
+        self.bytes
     }
 
-    pub(crate) fn push(&mut self, rows: &GroupRows) {
-        self.bytes += rows.held_bytes as usize;
-        self.batches.push(rows.rows.clone());
+    pub(crate) fn push(&mut self, batch: &SmallBatch) {
+        self.bytes += batch.bytes;
+        self.batches.push(batch.rows.clone());
     }
 
     /// The payload that is stored for all of them. One batch is stored by itself.
@@ -77,15 +86,32 @@ impl RowGroup {
         for count in rows.chain([self.batches.len() as u32]) {
             content.extend_from_slice(&count.to_le_bytes());
         }
-        if content.len() > MAX_CONTENT {
-            return Err(CodecError::TooLarge {
-                bytes: content.len(),
-            });
-        }
         let encoded = encoder.compress(ROW_GROUP_FRAME, &content);
         encoder.plain = content;
         ENCODERS.put(encoder);
         encoded
+    }
+}
+
+impl StoredPayloads {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Rows { ends, .. } => ends.len(),
+            Self::Encoded(payloads) => payloads.len(),
+        }
+    }
+
+    /// The payload of a record, whose bytes are moved out.
+    pub(crate) fn take(&mut self, index: usize) -> Option<RecordPayload> {
+        match self {
+            Self::Rows { all, held, ends } => {
+                let end = *ends.get(index)?;
+                let start = index.checked_sub(1).map_or(0, |before| ends[before]);
+                let batch = SmallBatch::part(all, *held, start..end);
+                Some(RecordPayload::Rows(batch))
+            }
+            Self::Encoded(payloads) => payloads.get_mut(index).map(std::mem::take),
+        }
     }
 }
 
@@ -95,46 +121,45 @@ impl RowGroup {
 /// # Errors
 ///
 /// The bytes are damaged.
-pub(crate) fn split(payload: &[u8]) -> Result<Option<Vec<RecordPayload>>, CodecError> {
-    let (split, max): (fn(Vec<u8>) -> _, _) = match payload.first() {
-        Some(&ROW_GROUP_FRAME) => (split_rows, MAX_CONTENT),
-        Some(&STREAM_GROUP_FRAME) => (split_streams, MAX_WITH_DICTIONARY + MAX_IN_GROUP),
+pub(crate) fn split(payload: &[u8]) -> Result<Option<StoredPayloads>, CodecError> {
+    let split = match payload.first() {
+        Some(&ROW_GROUP_FRAME) => split_rows,
+        Some(&STREAM_GROUP_FRAME) => split_streams,
         Some(_) | None => return Ok(None),
     };
-    let content = super::decompress(payload, |decompressor, frame| {
-        decompressor.decompress(frame, max)
-    })?;
-    split(content).map(Some)
+    let content =
+        decompress_small(|decompressor| decompressor.decompress(&payload[1..], MAX_BATCH_BYTES));
+    split(content.map_err(CodecError::Decompress)?).map(Some)
 }
 
-fn split_rows(content: Vec<u8>) -> Result<Vec<RecordPayload>, CodecError> {
-    let (stream, counts) = parts_of(&content).ok_or(CodecError::Group)?;
-    let (stream, counts) = (stream.len(), Vec::from_iter(counts));
-    let all = read_plain(Buffer::from_vec(content).slice_with_length(0, stream))?;
-    if counts.iter().sum::<usize>() != all.num_rows() {
+fn split_rows(content: Vec<u8>) -> Result<StoredPayloads, CodecError> {
+    let (stream_len, counts) = stream_and_counts(&content).ok_or(CodecError::Group)?;
+    let mut rows = 0;
+    let ends = counts.map(|count| {
+        rows += count;
+        rows
+    });
+    let ends: Vec<_> = ends.collect();
+    let all = read_plain(Buffer::from_vec(content).slice_with_length(0, stream_len))?;
+    if rows != all.num_rows() {
         return Err(CodecError::Group);
     }
     let all = Arc::new(with_shared_schema(all));
     let held = HeldBytes::of(&all);
-    let mut first = 0;
-    let payloads = counts.into_iter().map(|count| {
-        let rows = first..first + count;
-        first += count;
-        RecordPayload::Rows(GroupRows::new(&all, rows, held))
-    });
-    Ok(payloads.collect())
+    Ok(StoredPayloads::Rows { all, held, ends })
 }
 
-/// The stream, and the number of rows of each batch.
-fn parts_of(content: &[u8]) -> Option<(&[u8], impl Iterator<Item = usize>)> {
+/// The length of the stream, and the number of rows of each batch.
+fn stream_and_counts(content: &[u8]) -> Option<(usize, impl Iterator<Item = usize>)> {
     let (rest, count) = content.split_last_chunk::<COUNT_BYTES>()?;
     let counts_bytes = as_count(count).checked_mul(COUNT_BYTES)?;
     let (stream, counts) = rest.split_at_checked(rest.len().checked_sub(counts_bytes)?)?;
-    Some((stream, counts.as_chunks().0.iter().map(as_count)))
+    Some((stream.len(), counts.as_chunks().0.iter().map(as_count)))
 }
 
-fn split_streams(content: Vec<u8>) -> Result<Vec<RecordPayload>, CodecError> {
-    streams_of(&content).ok_or(CodecError::Group)
+fn split_streams(content: Vec<u8>) -> Result<StoredPayloads, CodecError> {
+    let payloads = streams_of(&content).ok_or(CodecError::Group)?;
+    Ok(StoredPayloads::Encoded(payloads))
 }
 
 fn streams_of(content: &[u8]) -> Option<Vec<RecordPayload>> {

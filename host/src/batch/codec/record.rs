@@ -1,4 +1,4 @@
-//! What a record of the journal has: an encoded batch, or the rows of a small one.
+//! The batch of a record: encoded by itself, or rows that the journal encodes together with others.
 
 use std::{ops::Range, sync::Arc};
 
@@ -12,25 +12,26 @@ use crate::batch::memory::{HeldBytes, used_bytes};
 pub enum RecordPayload {
     /// The encoded batch.
     Encoded(Vec<u8>),
-    /// The rows of a small batch. The journal encodes those of one transaction together.
-    Rows(GroupRows),
+    /// A small batch. The journal encodes those of one transaction together.
+    Rows(SmallBatch),
 }
 
-/// The rows of one batch.
+/// The rows of a small batch.
 #[derive(Clone, Debug)]
-pub struct GroupRows {
-    pub rows: RecordBatch,
-    /// The memory that is for these rows.
-    pub held_bytes: u64,
-    /// `None` before they were stored.
-    pub part: Option<GroupPart>,
+pub struct SmallBatch {
+    pub(crate) rows: RecordBatch,
+    /// The memory that its rows use.
+    pub(crate) bytes: u64,
+    /// `None` until it was stored.
+    pub(crate) part: Option<SharedPart>,
 }
 
-/// Where the rows of a batch are in those that are stored together.
+/// The rows that a batch is stored with, and where its own rows are.
 #[derive(Clone, Debug)]
-pub struct GroupPart {
-    pub all: Arc<RecordBatch>,
-    pub first_row: usize,
+pub(crate) struct SharedPart {
+    pub(crate) all: Arc<RecordBatch>,
+    pub(crate) held: HeldBytes,
+    pub(crate) first_row: usize,
 }
 
 impl RecordPayload {
@@ -41,17 +42,9 @@ impl RecordPayload {
     /// As [`super::encode`].
     pub fn new(batch: &RecordBatch) -> Result<Self, CodecError> {
         if is_small(batch) {
-            return Ok(Self::of_small(batch.clone()));
+            return Ok(Self::Rows(batch.clone().into()));
         }
         super::encode(batch).map(Self::Encoded)
-    }
-
-    pub(crate) fn of_small(rows: RecordBatch) -> Self {
-        Self::Rows(GroupRows {
-            held_bytes: used_bytes(&rows) as u64,
-            rows,
-            part: None,
-        })
     }
 
     /// Its memory, in bytes.
@@ -59,7 +52,7 @@ impl RecordPayload {
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Encoded(bytes) => bytes.len() as u64,
-            Self::Rows(rows) => rows.held_bytes,
+            Self::Rows(batch) => batch.bytes,
         }
     }
 
@@ -71,7 +64,7 @@ impl RecordPayload {
     pub(crate) fn into_bytes(self) -> Result<Vec<u8>, CodecError> {
         match self {
             Self::Encoded(bytes) => Ok(bytes),
-            Self::Rows(GroupRows { rows, .. }) => as_payload(&rows),
+            Self::Rows(batch) => as_payload(&batch.rows),
         }
     }
 
@@ -83,7 +76,7 @@ impl RecordPayload {
     pub fn decode(&self) -> Result<RecordBatch, CodecError> {
         match self {
             Self::Encoded(bytes) => decode(bytes),
-            Self::Rows(rows) => Ok(rows.rows.clone()),
+            Self::Rows(batch) => Ok(batch.rows.clone()),
         }
     }
 }
@@ -100,20 +93,32 @@ impl From<Vec<u8>> for RecordPayload {
     }
 }
 
-impl GroupRows {
-    pub(super) fn new(all: &Arc<RecordBatch>, rows: Range<usize>, held: HeldBytes) -> Self {
+impl SmallBatch {
+    /// Some of the rows that are stored together.
+    pub(super) fn part(all: &Arc<RecordBatch>, held: HeldBytes, rows: Range<usize>) -> Self {
         Self {
             rows: all.slice(rows.start, rows.len()),
-            held_bytes: held.of_rows(rows.len(), all.num_rows()),
-            part: Some(GroupPart {
+            bytes: held.of_rows(rows.len(), all.num_rows()),
+            part: Some(SharedPart {
                 all: Arc::clone(all),
+                held,
                 first_row: rows.start,
             }),
         }
     }
 }
 
-impl PartialEq for GroupRows {
+impl From<RecordBatch> for SmallBatch {
+    fn from(rows: RecordBatch) -> Self {
+        Self {
+            bytes: used_bytes(&rows) as u64,
+            rows,
+            part: None,
+        }
+    }
+}
+
+impl PartialEq for SmallBatch {
     fn eq(&self, other: &Self) -> bool {
         self.rows == other.rows
     }

@@ -7,7 +7,6 @@ use delfin_plugin_api::{
 };
 
 use super::*;
-use crate::batch::held_bytes;
 
 fn series(rows: usize) -> RecordBatch {
     let mut batch = PerformanceBatchBuilder::new();
@@ -123,21 +122,24 @@ fn a_damaged_byte_is_an_error_or_changes_nothing() {
 fn group_of(batches: &[RecordBatch]) -> RowGroup {
     let mut group = RowGroup::default();
     for batch in batches {
-        let rows = rows_of(batch);
-        assert!(!group.is_full_for(&rows));
-        group.push(&rows);
+        let small = SmallBatch::from(batch.clone());
+        assert!(!group.is_full_for(&small));
+        group.push(&small);
     }
     group
 }
 
-fn rows_of(batch: &RecordBatch) -> GroupRows {
-    match RecordPayload::new(batch).unwrap() {
-        RecordPayload::Rows(rows) => rows,
-        RecordPayload::Encoded(_) => panic!("the batch is large"),
-    }
+/// The payloads that are stored in a frame.
+fn payloads(stored: &[u8]) -> Vec<RecordPayload> {
+    let mut payloads = split(stored).unwrap().unwrap();
+    let all = (0..payloads.len()).map(|index| payloads.take(index).unwrap());
+    let all = all.collect();
+    assert_eq!(payloads.take(payloads.len()), None);
+    all
 }
 
-fn decoded(payloads: &[RecordPayload]) -> Vec<RecordBatch> {
+fn decoded(stored: &[u8]) -> Vec<RecordBatch> {
+    let payloads = payloads(stored);
     let batches = payloads.iter().map(|payload| payload.decode().unwrap());
     batches.collect()
 }
@@ -146,20 +148,18 @@ fn decoded(payloads: &[RecordPayload]) -> Vec<RecordBatch> {
 fn batches_that_are_stored_together_are_decoded_one_by_one() {
     let mut batches: Vec<_> = (0..20).map(series).collect();
     batches.extend([series(9).slice(4, 2), series(0)]);
-    let group = group_of(&batches);
-    let stored = group.encode().unwrap();
-    let records = split(&stored).unwrap().unwrap();
-    assert_eq!(decoded(&records), batches);
+    let stored = group_of(&batches).encode().unwrap();
+    assert_eq!(decoded(&stored), batches);
     let alone: Vec<_> = batches.iter().map(|batch| encode(batch).unwrap()).collect();
     assert!(alone.iter().all(|stored| split(stored).unwrap().is_none()));
     let alone: usize = alone.iter().map(Vec::len).sum();
     assert!(2 * stored.len() < alone, "{} of {alone}", stored.len());
-    decode(&stored).unwrap_err();
+    assert!(matches!(decode(&stored), Err(CodecError::Group)));
     for at in 0..stored.len() {
         let mut damaged = stored.clone();
         damaged[at] ^= 0x10;
-        if let Ok(Some(found)) = split(&damaged) {
-            assert_eq!(found, records, "byte {at}");
+        if let Ok(Some(_)) = split(&damaged) {
+            assert_eq!(decoded(&damaged), batches, "byte {at}");
         }
         assert!(!matches!(split(&stored[..at]), Ok(Some(_))), "{at} bytes");
     }
@@ -168,15 +168,12 @@ fn batches_that_are_stored_together_are_decoded_one_by_one() {
 #[test]
 fn batches_that_are_stored_together_share_their_memory() {
     let batches = [series(3), series(1), series(0), series(96)];
-    let stored = group_of(&batches).encode().unwrap();
-    let records = split(&stored).unwrap().unwrap();
+    let records = payloads(&group_of(&batches).encode().unwrap());
     let parts: Vec<_> = records
         .iter()
         .map(|record| match record {
-            RecordPayload::Rows(GroupRows {
-                part: Some(part), ..
-            }) => part,
-            other => panic!("{other:?}"),
+            RecordPayload::Rows(batch) => batch.part.as_ref().unwrap(),
+            RecordPayload::Encoded(_) => panic!("it is not encoded"),
         })
         .collect();
     let all = &parts[0].all;
@@ -185,8 +182,8 @@ fn batches_that_are_stored_together_share_their_memory() {
     assert_eq!(first_rows, [0, 3, 4, 4]);
     assert!(Arc::ptr_eq(all.schema_ref(), batches[0].schema_ref()));
     let held: u64 = records.iter().map(RecordPayload::bytes).sum();
-    let (least, structs) = (held_bytes(all), 4 << 10);
-    assert!((least..least + 4 * structs).contains(&held), "{held}");
+    let least = parts[0].held.all();
+    assert!((least..least + (16 << 10)).contains(&held), "{held}");
 }
 
 #[test]
@@ -204,23 +201,21 @@ fn alerts_are_stored_together_and_other_columns_are_not() {
     };
     let batches = [alerts(2), alerts(0), alerts(5)];
     let group = group_of(&batches);
-    assert!(group.is_full_for(&rows_of(&series(1))));
-    let stored = group.encode().unwrap();
-    assert_eq!(decoded(&split(&stored).unwrap().unwrap()), batches);
+    assert!(group.is_full_for(&series(1).into()));
+    assert_eq!(decoded(&group.encode().unwrap()), batches);
 }
 
 #[test]
 fn a_group_has_a_limit_and_one_batch_is_stored_by_itself() {
-    let batch = series(50);
-    let rows = rows_of(&batch);
+    let batch = SmallBatch::from(series(50));
     let mut group = RowGroup::default();
-    while !group.is_full_for(&rows) {
-        group.push(&rows);
+    while !group.is_full_for(&batch) {
+        group.push(&batch);
     }
     assert!(group.bytes() <= MAX_WITH_DICTIONARY as u64);
-    assert!(group.bytes() + rows.held_bytes > MAX_WITH_DICTIONARY as u64);
-    let alone = RowGroup::of(&rows).encode().unwrap();
-    assert_eq!(alone, encode(&batch).unwrap());
+    assert!(group.bytes() + batch.bytes > MAX_WITH_DICTIONARY as u64);
+    let alone = RowGroup::of(&batch).encode().unwrap();
+    assert_eq!(alone, encode(&batch.rows).unwrap());
     let large = RecordPayload::new(&series(2000)).unwrap();
     assert_eq!(large, encode(&series(2000)).unwrap().into());
 }
@@ -230,17 +225,15 @@ fn sizes_of_a_group_that_are_wrong_are_an_error() {
     let stream = stream_of(&series(2));
     let rows = |counts: &[u32]| {
         let counts = counts.iter().flat_map(|count| count.to_le_bytes());
-        (
-            ROW_GROUP_FRAME,
-            stream.iter().copied().chain(counts).collect::<Vec<_>>(),
-        )
+        let content: Vec<_> = stream.iter().copied().chain(counts).collect();
+        (ROW_GROUP_FRAME, content)
     };
     let compress = |format, content: &[u8]| {
         let mut encoder = BatchEncoder::take().unwrap();
         encoder.compress(format, content).unwrap()
     };
     let (format, right) = rows(&[1, 1, 2]);
-    assert_eq!(split(&compress(format, &right)).unwrap().unwrap().len(), 2);
+    assert_eq!(decoded(&compress(format, &right)).len(), 2);
     for (format, content) in [
         (STREAM_GROUP_FRAME, vec![]),
         (STREAM_GROUP_FRAME, vec![9, 0, 0, 0]),
@@ -250,6 +243,7 @@ fn sizes_of_a_group_that_are_wrong_are_an_error() {
         (ROW_GROUP_FRAME, vec![9, 0, 0, 0]),
         rows(&[1, 2, 2]),
         rows(&[1, 1]),
+        rows(&[0]),
         rows(&[u32::MAX]),
     ] {
         let stored = compress(format, &content);
@@ -257,6 +251,7 @@ fn sizes_of_a_group_that_are_wrong_are_an_error() {
             matches!(split(&stored), Err(CodecError::Group)),
             "{format}, {content:?}"
         );
+        assert!(matches!(decode(&stored), Err(CodecError::Group)));
     }
 }
 
@@ -292,8 +287,7 @@ fn stored_payloads_of_every_format_are_decoded() {
         include_bytes!("tests/format-4.bin").as_slice(),
         include_bytes!("tests/format-5.bin").as_slice(),
     ] {
-        let records = split(group).unwrap().unwrap();
-        assert_eq!(decoded(&records), [batch.clone(), batch.clone()]);
+        assert_eq!(decoded(group), [batch.clone(), batch.clone()]);
     }
     let rows = PerformanceBatch::try_from_arrow(batch).unwrap();
     assert_eq!((rows.rows(), rows.items()), (1, 1));

@@ -165,33 +165,48 @@ fn the_oldest_payloads_are_closed_beyond_the_limits() {
 }
 
 #[test]
-fn a_batch_is_encoded_once_for_the_journal_and_for_exporters() {
-    for count in [1, 50_000] {
-        let pool = pool(u64::MAX);
-        let rows = points(count);
-        let encode_record = |slot: &Arc<PayloadSlot>| {
-            let (record, kept) = pool.encode_record(rows.clone(), slot).unwrap();
-            assert_eq!(record.decode().unwrap(), rows);
-            assert_eq!(kept, rows);
-        };
-        // Before an exporter has asked, nothing is kept.
+fn a_large_batch_is_encoded_once_for_the_journal_and_for_exporters() {
+    let pool = pool(u64::MAX);
+    let rows = points(50_000);
+    let encode_record = |slot: &Arc<PayloadSlot>| {
+        let (record, kept) = pool.encode_record(rows.clone(), slot).unwrap();
+        assert_eq!(record.decode().unwrap(), rows);
+        assert_eq!(kept, rows);
+    };
+    // Before an exporter has asked, nothing is kept.
+    let slot = shared_slot(&pool);
+    encode_record(&slot);
+    assert_eq!(pool.stats().bytes, 0);
+    encode(&slot, &rows);
+    let (next, before) = (shared_slot(&pool), pool.stats().bytes);
+    encode_record(&next);
+    // The rows are in the memory of the payload.
+    assert_eq!(pool.stats().bytes, before);
+    assert_eq!(pool.stats().encoded_batches, 2);
+    encode(&next, &rows);
+    assert_eq!(pool.stats().encoded_batches, 2);
+    // Once a payload was not asked for, the next ones are not kept.
+    let unused = shared_slot(&pool);
+    encode_record(&unused);
+    drop((unused, slot, next));
+    encode_record(&shared_slot(&pool));
+    assert_eq!(pool.stats().bytes, 0);
+}
+
+#[test]
+fn a_small_batch_is_left_to_the_journal() {
+    let pool = pool(u64::MAX);
+    let rows = points(1);
+    for _ in 0..2 {
         let slot = shared_slot(&pool);
-        encode_record(&slot);
-        assert_eq!(pool.stats().bytes, 0);
+        let (record, kept) = pool.encode_record(rows.clone(), &slot).unwrap();
+        assert!(slot.encoded_before().is_none());
+        assert_eq!(
+            (record, kept),
+            (RecordPayload::Rows(rows.clone().into()), rows.clone())
+        );
+        // Also once exporters want payloads.
         encode(&slot, &rows);
-        let (next, before) = (shared_slot(&pool), pool.stats().bytes);
-        encode_record(&next);
-        // The rows of a large batch are in the memory of its payload.
-        assert_eq!(pool.stats().bytes == before, count > 1);
-        assert_eq!(pool.stats().encoded_batches, 2);
-        encode(&next, &rows);
-        assert_eq!(pool.stats().encoded_batches, 2);
-        // Once a payload was not asked for, the next ones are not kept.
-        let unused = shared_slot(&pool);
-        encode_record(&unused);
-        drop((unused, slot, next));
-        encode_record(&shared_slot(&pool));
-        assert_eq!(pool.stats().bytes, 0);
     }
 }
 

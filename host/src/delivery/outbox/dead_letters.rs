@@ -4,7 +4,7 @@ use delfin_plugin_abi::OutcomeCode;
 
 use super::window::DeadRows;
 use crate::{
-    batch::codec,
+    batch::{codec, with_own_texts},
     clock::now_ms,
     journal::{DeadLetter, Record},
 };
@@ -15,7 +15,8 @@ use crate::{
 ///
 /// The rows cannot be encoded.
 pub(super) fn from_rows(dead: &DeadRows, plugin_version: &str) -> Result<DeadLetter, String> {
-    let arrow = dead.rows.arrow().map_err(|error| error.to_string())?;
+    let arrow = dead.rows.arrow().and_then(|rows| with_own_texts(&rows));
+    let arrow = arrow.map_err(|error| error.to_string())?;
     let payload = codec::encode(&arrow).map_err(|error| error.to_string())?;
     let batch = &dead.rows.batch.stored;
     Ok(DeadLetter {

@@ -175,29 +175,34 @@ impl BatchRows {
         arrow_select::take::take_record_batch(arrow, &arrow_array::UInt32Array::from(rows))
     }
 
-    /// The rows of a run that are sent: each of its parts [`Self::is_before`] the next one.
-    pub(super) fn arrow_of(run: &[Self]) -> Result<RecordBatch, ArrowError> {
-        let (first, rows) = (&run[0], run.iter().map(Self::sent_count).sum());
-        match first.in_group() {
+    /// The rows of consecutive parts, each of which [`Self::is_before`] the next one.
+    pub(super) fn arrow_of(parts: &[Self]) -> Result<RecordBatch, ArrowError> {
+        let (first, rows) = (&parts[0], parts.iter().map(Self::sent_count).sum());
+        match first.shared_rows() {
             Some((all, first)) => Ok(all.slice(first.start, rows)),
             None => first.arrow(),
         }
     }
 
-    /// Whether other rows follow these in what they were read with.
+    /// Whether other rows follow these among the rows that were read together.
     pub(super) fn is_before(&self, other: &Self) -> bool {
-        let both = self.in_group().zip(other.in_group());
+        let both = self.shared_rows().zip(other.shared_rows());
         both.is_some_and(|((all, rows), (other_all, other_rows))| {
             Arc::ptr_eq(all, other_all) && rows.end == other_rows.start
         })
     }
 
-    /// Where the rows are in what they were read with, if all of them are sent.
-    fn in_group(&self) -> Option<(&Arc<RecordBatch>, Range<usize>)> {
-        let part = self.batch.stored.part.as_ref()?;
-        let first = part.first_row + self.rows.start;
+    /// Whether they are in memory with rows of other batches.
+    pub(super) fn is_shared(&self) -> bool {
+        self.batch.stored.shared.is_some()
+    }
+
+    /// The rows that were read together, and which of them these are; `None` if not all of these are sent.
+    fn shared_rows(&self) -> Option<(&Arc<RecordBatch>, Range<usize>)> {
+        let shared = self.batch.stored.shared.as_ref()?;
+        let first = shared.first_row + self.rows.start;
         let rows = first..first + self.rows.len();
-        self.batch.sent.is_none().then_some((&part.all, rows))
+        self.batch.sent.is_none().then_some((shared.all(), rows))
     }
 
     pub(super) fn span(&self) -> RowSpan {

@@ -7,7 +7,7 @@ use delfin_plugin_api::Origin;
 
 use super::{in_flight::BatchRows, rows::SendGroup};
 use crate::{
-    batch::{Header, concat},
+    batch::{Header, concat, with_own_texts},
     plugin::{ExportRequest, RequestPart, StoredRows},
 };
 
@@ -102,11 +102,12 @@ impl RowSelection {
     ///
     /// The rows do not fit into one Arrow batch.
     pub(in crate::delivery) fn request(&self) -> Result<ExportRequest, ArrowError> {
-        let runs = self.parts.chunk_by(BatchRows::is_before);
-        let parts = runs
-            .map(BatchRows::arrow_of)
-            .collect::<Result<Vec<_>, _>>()?;
-        let arrow = concat(&parts)?;
+        let consecutive = self.parts.chunk_by(BatchRows::is_before);
+        let slices = consecutive.map(BatchRows::arrow_of);
+        let arrow = match slices.collect::<Result<Vec<_>, _>>()?.as_slice() {
+            [one] if self.parts.iter().any(BatchRows::is_shared) => with_own_texts(one)?,
+            slices => concat(slices)?,
+        };
         let parts = self.parts.iter().map(|part| {
             let header = &part.batch.stored.header;
             RequestPart {
@@ -132,7 +133,9 @@ impl RowSelection {
 
     fn stored(&self) -> Option<StoredRows> {
         let first = self.parts.first()?;
-        let first_row = first.consecutive_from().filter(|_| self.parts.len() == 1);
+        // The payload of a batch that shares its memory would have texts of others.
+        let is_whole = self.parts.len() == 1 && !first.is_shared();
+        let first_row = first.consecutive_from().filter(|_| is_whole);
         Some(StoredRows::new(first.batch.stored.clone(), first_row))
     }
 

@@ -38,23 +38,21 @@ pub(super) fn append(
     {
         return Ok(Ok(first));
     }
-    let (stored, rows) = match &record.payload {
+    let (stored, small) = match &record.payload {
         RecordPayload::Encoded(payload) => (Cow::Borrowed(&**payload), None),
-        RecordPayload::Rows(rows) if tx.fits(rows.held_bytes) => {
-            (Cow::Borrowed(&[][..]), Some(rows))
-        }
+        RecordPayload::Rows(batch) if tx.fits(batch.bytes) => (Cow::Borrowed(&[][..]), Some(batch)),
         // A journal that is nearly full counts records as they are stored: by themselves.
-        RecordPayload::Rows(rows) => {
+        RecordPayload::Rows(batch) => {
             tx.write_group()?;
-            let payload = RowGroup::of(rows).encode().map_err(not_encoded)?;
+            let payload = RowGroup::of(batch).encode().map_err(not_encoded)?;
             (Cow::Owned(payload), None)
         }
     };
-    let bytes = rows.map_or(stored.len() as u64, |rows| rows.held_bytes);
+    let bytes = small.map_or(stored.len() as u64, |batch| batch.bytes);
     if let Err(refused) = tx.admit(bytes)? {
         return Ok(Err(refused));
     }
-    if rows.is_none_or(|rows| tx.group.is_full_for(rows)) {
+    if small.is_none_or(|batch| tx.group.is_full_for(batch)) {
         tx.write_group()?;
     }
     let Some(seq) = insert(tx, record, &stored)? else {
@@ -66,8 +64,8 @@ pub(super) fn append(
         return first.map(Ok).ok_or(rusqlite::Error::QueryReturnedNoRows);
     };
     tx.count_appended(seq, record.header.items, stored.len() as u64);
-    if let Some(rows) = rows {
-        tx.group.push(rows);
+    if let Some(batch) = small {
+        tx.group.push(batch);
     }
     let receipt = Receipt {
         seq: Seq(seq),

@@ -7,25 +7,32 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::super::record::Record;
-use crate::batch::codec::{self, CodecError, RecordPayload};
+use crate::batch::codec::{self, CodecError, RecordPayload, StoredPayloads};
 
 /// What is stored with the last record of a group, or with a record by itself.
 pub(super) struct StoredGroup {
     last_seq: u64,
-    payloads: Vec<RecordPayload>,
+    payloads: StoredPayloads,
 }
 
 impl StoredGroup {
     pub(super) fn new(last_seq: u64, stored: &[u8]) -> Result<Self, CodecError> {
-        let payloads = codec::split(stored)?.unwrap_or_else(|| vec![stored.to_vec().into()]);
+        let payloads = match codec::split(stored)? {
+            Some(payloads) => payloads,
+            None => StoredPayloads::Encoded(vec![stored.to_vec().into()]),
+        };
         Ok(Self { last_seq, payloads })
     }
 
-    /// The payload of a record of the group.
-    pub(super) fn take(&mut self, seq: u64) -> Option<RecordPayload> {
-        let from_end = usize::try_from(self.last_seq.checked_sub(seq)?).ok()?;
-        let index = self.payloads.len().checked_sub(from_end + 1)?;
-        self.payloads.get_mut(index).map(std::mem::take)
+    /// The payload of a record of the group, or an empty one.
+    pub(super) fn take(&mut self, seq: u64) -> RecordPayload {
+        let from_end = self.last_seq.checked_sub(seq).map(usize::try_from);
+        let index = from_end.and_then(|from_end| {
+            let len = self.payloads.len();
+            len.checked_sub(from_end.ok()? + 1)
+        });
+        let payload = index.and_then(|index| self.payloads.take(index));
+        payload.unwrap_or_default()
     }
 }
 
@@ -56,13 +63,12 @@ pub(super) fn fill(
     match codec::split(&stored) {
         // Large records, and most of older hosts: without a copy.
         Ok(None) if last_seq == last.seq.0 => last.payload = stored.into(),
-        Ok(payloads) => {
-            let mut group = StoredGroup {
-                last_seq,
-                payloads: payloads.unwrap_or_default(),
-            };
+        // The group ends with a record that is stored by itself: these have none.
+        Ok(None) => {}
+        Ok(Some(payloads)) => {
+            let mut group = StoredGroup { last_seq, payloads };
             for record in records {
-                record.payload = group.take(record.seq.0).unwrap_or_default();
+                record.payload = group.take(record.seq.0);
             }
         }
         Err(_) => {

@@ -161,7 +161,7 @@ impl JournalCheck {
         let mut group = StoredGroup::new(last_seq, stored).map_err(|error| error.to_string());
         for (seq, counts) in records {
             let payload = match &mut group {
-                Ok(group) => Ok(group.take(*seq).unwrap_or_default()),
+                Ok(group) => Ok(group.take(*seq)),
                 Err(reason) => Err(reason.clone()),
             };
             match payload.and_then(|payload| decoded(payload.decode(), kind)) {
