@@ -258,8 +258,8 @@ impl PayloadPool {
         })
     }
 
-    /// The payload of a new record. If exporters want the stream of a large batch too, that is kept in `slot`, and
-    /// the rows that are returned are in its memory.
+    /// The payload of a new record. If exporters have asked for the streams of large batches, that of this batch is kept
+    /// in `slot`, and the rows that are returned are in its memory.
     ///
     /// # Errors
     ///

@@ -197,8 +197,9 @@ impl Worker {
             NextSend::CheckHealth => self.instances.check_health(permit),
             NextSend::WaitUntil(until) => {
                 self.wait_until(until);
-                let probe = self.sender.next_probe().unwrap_or(until);
-                self.wake = self.wake.min(probe);
+                if let Some(probe) = self.sender.next_probe() {
+                    self.wake = self.wake.min(probe);
+                }
             }
             NextSend::Idle => {}
         }

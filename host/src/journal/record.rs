@@ -1,7 +1,7 @@
-//! What a journal holds: numbered records, each with an encoded batch.
+//! What a journal holds: numbered records, each with a batch.
 //!
-//! A payload is opaque to the journal: its caller encodes and decodes it. The journal only encodes the
-//! rows of small batches, together with others, and gives them back.
+//! Large batches are encoded and decoded by the journal's caller. Small ones come to it as rows, and it stores those of a
+//! transaction together.
 
 use uuid::Uuid;
 

@@ -18,7 +18,7 @@ const KEPT_LABELS: usize = 64;
 
 /// Writes rows, one after the other. The caller writes what is between them.
 pub struct JsonWriter<'a, S> {
-    /// Labels that were written, each at a place that follows from its codes.
+    /// Labels that were written, by [`index_of`] their codes.
     labels: Vec<LabelText>,
     /// Of the last series, whose codes `labels` has.
     last_labels: Option<Labels<'a>>,
@@ -149,7 +149,7 @@ impl<'a, S: Style> JsonWriter<'a, S> {
         }
         for (index, codes) in labels.codes().enumerate() {
             drain(out)?;
-            let label = &mut self.labels[place_of(codes)];
+            let label = &mut self.labels[index_of(codes)];
             if label.codes == codes && label.len > 0 {
                 let comma = if index == 0 { S::COMMA.len() } else { 0 };
                 out.extend_from_slice(&label.text[comma..usize::from(label.len)]);
@@ -228,8 +228,8 @@ impl LabelText {
     }
 }
 
-/// The values of a label have consecutive codes, and few labels have the same value.
-fn place_of((key, value): (i32, i32)) -> usize {
+/// Where a label is kept. The values of a label have consecutive codes, and few labels have the same value.
+fn index_of((key, value): (i32, i32)) -> usize {
     (key.wrapping_mul(5).wrapping_add(value) as usize) % KEPT_LABELS
 }
 

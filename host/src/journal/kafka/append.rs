@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::entry::{BatchEntry, Term};
-use crate::batch::Seq;
+use super::entry::BatchEntry;
 use crate::journal::{AppendError, NewRecord, Receipt};
 
 /// An append that a caller waits for.
@@ -38,10 +37,7 @@ impl PendingAppend {
     ) -> Option<Self> {
         match std::mem::take(&mut record.payload).into_bytes() {
             Ok(payload) => Some(Self {
-                entry: BatchEntry {
-                    bytes: payload.len() as u64,
-                    ..BatchEntry::new(Term::default(), Seq(0), &record, key)
-                },
+                entry: BatchEntry::new(record, payload.len() as u64, key),
                 payload: payload.into(),
                 caller,
             }),

@@ -61,14 +61,15 @@ pub(super) struct BatchEntry {
 }
 
 impl BatchEntry {
-    pub(super) fn new(term: Term, seq: Seq, record: &NewRecord, key: Option<String>) -> Self {
+    /// The entry of a record with so many bytes. Its term and its sequence number are set when it is written.
+    pub(super) fn new(record: NewRecord, bytes: u64, key: Option<String>) -> Self {
         Self {
-            term,
-            seq,
-            header: record.header.clone(),
+            term: Term::default(),
+            seq: Seq::default(),
+            header: record.header,
             rows: record.rows,
             collected_until_ms: record.collected_until_ms,
-            bytes: record.payload.bytes(),
+            bytes,
             key,
         }
     }

@@ -222,7 +222,11 @@ async fn a_write_of_a_former_owner_that_arrives_late_does_not_count() {
     let former = medium.open_of(term.epoch, limits()).unwrap();
     former.append(record(1), None).await.unwrap();
     let owner = medium.owner();
-    let late = BatchEntry::new(term, Seq(2), &record(2), None);
+    let late = BatchEntry {
+        term,
+        seq: Seq(2),
+        ..BatchEntry::new(record(2), 1, None)
+    };
     let batch = encode(vec![late.to_log(vec![1].into())], Compression::None).unwrap();
     medium.partition().produce(batch).await.unwrap();
     assert_eq!(owner.append(record(3), None).await.unwrap().seq, Seq(2));

@@ -2,9 +2,9 @@
 //!
 //! After a transaction, its callers send their next appends one after the other. A transaction that
 //! starts with the first of them has few, and costs as much as one with many of them. So once several
-//! callers append, a group waits for further appends as long as they come, until it has those of half of
-//! the callers: the others prepare theirs while it is written. How many callers there are is counted by
-//! each sixteenth group, which waits for all that come. A single caller never waits.
+//! callers append, a group waits for further appends as long as they come, until half of the callers have
+//! one in it: the others prepare theirs while it is written. Each sixteenth group counts the callers: it
+//! waits until no more appends come. A single caller never waits.
 
 use std::time::{Duration, Instant};
 

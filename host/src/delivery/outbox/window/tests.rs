@@ -3,15 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use arrow_array::{RecordBatch, cast::AsArray};
 use delfin_plugin_api::{Batch, Origin, PerformanceBatch, PerformanceBatchBuilder};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::super::dead_letters;
 use super::*;
 use crate::{
-    batch::{Header, PayloadPool},
+    batch::{
+        Header, PayloadPool,
+        codec::{self, RecordPayload, RowGroup},
+    },
     journal::RowSpan,
-    memory::MemoryBudget,
+    memory::{MemoryBudget, MemoryPart},
 };
 
 const ROOM: RequestSize = RequestSize {
@@ -31,17 +36,53 @@ fn record(seq: u64, storage: Option<u8>, points: &[usize]) -> ReadBatch {
             .unwrap();
     }
     let batch = batch.build();
-    let header = Header {
+    let header = header(storage, batch.items());
+    let payload = PayloadPool::new(&MemoryBudget::new(u64::MAX)).slot();
+    let batch = StoredBatch::new(Seq(seq), header, batch.as_arrow().clone(), payload);
+    ReadBatch::new(Arc::new(batch))
+}
+
+fn header(storage: Option<u8>, items: u64) -> Header {
+    Header {
         batch_id: Uuid::now_v7(),
         origin: Origin::Ingest,
         storage_id: storage.map(|storage| storage.to_string()),
         complete: true,
         accepted_ms: now_ms(),
-        items: batch.items(),
-    };
-    let payload = PayloadPool::new(&MemoryBudget::new(u64::MAX)).slot();
-    let batch = StoredBatch::new(Seq(seq), header, batch.as_arrow().clone(), payload);
-    ReadBatch::new(Arc::new(batch))
+        items,
+    }
+}
+
+/// Records of storage 1, from 1 on, that are stored and read together. Each series has its name as a label.
+fn records_together(series: &[usize], memory: &Arc<MemoryBudget>) -> Vec<ReadBatch> {
+    let batches: Vec<_> = (1..)
+        .zip(series)
+        .map(|(seq, &series)| {
+            let mut batch = PerformanceBatchBuilder::new();
+            for row in 0..series {
+                let name = format!("{seq}/{row}");
+                let labels = [("storage_id", "1"), ("series", &*name)];
+                batch.series(&name, labels, [(1, 0.5)]).unwrap();
+            }
+            batch.build()
+        })
+        .collect();
+    let mut group = RowGroup::default();
+    for batch in &batches {
+        group.push(&batch.as_arrow().clone().into());
+    }
+    let mut stored = codec::split(&group.encode().unwrap()).unwrap().unwrap();
+    let (pool, mut before) = (PayloadPool::new(memory), None);
+    let records = batches.iter().enumerate().map(|(index, batch)| {
+        let Some(RecordPayload::Rows(rows)) = stored.take(index) else {
+            panic!("batch {index} has no rows");
+        };
+        let (seq, header) = (Seq(index as u64 + 1), header(Some(1), batch.items()));
+        let batch = StoredBatch::of_small(seq, header, rows, pool.slot(), before.as_ref());
+        before.clone_from(&batch.shared);
+        ReadBatch::new(Arc::new(batch))
+    });
+    records.collect()
 }
 
 fn window(next: u64) -> Window {
@@ -98,6 +139,62 @@ fn rejected() -> RowResult {
         code: 1,
         reason: "why".to_owned(),
     }
+}
+
+/// The texts of the labels in memory, of rows that are sent and of others.
+fn texts(rows: &RecordBatch) -> BTreeSet<String> {
+    let labels = rows.column_by_name("labels").unwrap().as_map();
+    let values = labels.values().as_any_dictionary().values();
+    let texts = values.as_string::<i32>().iter().flatten();
+    texts.map(str::to_owned).collect()
+}
+
+#[test]
+fn batches_that_were_read_together_are_sent_and_kept_with_their_own_rows_and_texts() {
+    let wanted = |names: &[String]| {
+        let texts = names.iter().cloned().chain(["1".to_owned()]);
+        texts.collect::<BTreeSet<_>>()
+    };
+    for items in 1..9 {
+        let mut window = window(1);
+        let records = records_together(&[3, 1, 2, 2], &MemoryBudget::new(u64::MAX));
+        for (record, sent) in records.into_iter().zip([None, None, Some(vec![1]), None]) {
+            window.push(record, sent);
+        }
+        let mut all_sent = Vec::new();
+        while let Some(selection) = next_selection(&mut window, RequestSize { items, ..ROOM }) {
+            let names = sent(&selection);
+            assert_eq!(texts(&selection.request().unwrap().arrow), wanted(&names));
+            let results = all(&selection, rejected());
+            for dead in window.commit(&selection, &results).dead {
+                let letter = dead_letters::from_rows(&dead, "1").unwrap();
+                let rows = codec::decode(&letter.payload).unwrap();
+                let first = PerformanceBatch::try_from_arrow(rows.clone()).unwrap();
+                let names: Vec<_> = first.series().map(|row| row.name().to_owned()).collect();
+                assert_eq!(texts(&rows), wanted(&names));
+            }
+            all_sent.extend(names);
+        }
+        assert_eq!(
+            all_sent,
+            ["1/0", "1/1", "1/2", "2/0", "3/1", "4/0", "4/1"],
+            "{items} items"
+        );
+    }
+}
+
+#[test]
+fn rows_that_were_read_together_count_once_and_as_long_as_one_batch_has_some() {
+    let memory = MemoryBudget::new(u64::MAX);
+    let mut records = records_together(&[1, 50, 1], &memory);
+    let used = || memory.used(MemoryPart::Exporters);
+    let three = used();
+    assert!(three < 24 << 10, "{three}");
+    records.truncate(1);
+    let one = used();
+    assert!(one > three / 2, "{one} of {three}");
+    drop(records);
+    assert_eq!(used(), 0);
 }
 
 #[test]
