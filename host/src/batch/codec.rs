@@ -1,6 +1,6 @@
 //! Encodes a batch to the payload of a record, and decodes it.
 //!
-//! A payload is one byte for the format, and one zstd frame with an Arrow IPC
+//! A stored payload is one byte for the format, and one zstd frame with an Arrow IPC
 //! stream. The frame has a checksum, so a damaged byte is an error and never a
 //! wrong value. Decoding validates everything that it reads, allocates at most
 //! [`MAX_BATCH_BYTES`], and copies no column: the columns are slices of the
@@ -302,7 +302,7 @@ fn decompress<T>(
         Some((&DICTIONARY_FRAME, frame)) => {
             decompress_small(|decompressor| run(decompressor, frame))
         }
-        // Those of several batches are not one.
+        // `split` reads the frames of several batches.
         Some((&(STREAM_GROUP_FRAME | ROW_GROUP_FRAME), _)) => return Err(CodecError::Group),
         Some((&found, _)) => return Err(CodecError::UnknownFormat { found }),
     };

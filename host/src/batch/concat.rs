@@ -100,7 +100,7 @@ fn concat_texts<'a>(
     let (mut new_codes, mut dictionary): (Vec<Option<i32>>, _) = (Vec::new(), None);
     for array in arrays {
         let values = array.values().as_string::<i32>();
-        // Parts of one batch have the same one.
+        // Slices of one batch share it.
         if !dictionary.is_some_and(|last| Arc::ptr_eq(last, array.values())) {
             new_codes.clear();
             new_codes.resize(values.len(), None);

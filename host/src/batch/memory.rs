@@ -107,7 +107,9 @@ fn used_by(array: &dyn Array, items: Range<usize>) -> usize {
             }
             _ => {
                 let data = array.slice(items.start, len).to_data();
-                data.get_slice_memory_size().unwrap_or_default() - nulls
+                data.get_slice_memory_size()
+                    .unwrap_or_default()
+                    .saturating_sub(nulls)
             }
         }
 }

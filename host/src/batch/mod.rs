@@ -68,7 +68,7 @@ pub struct StoredBatch {
     pub seq: Seq,
     pub header: Header,
     pub arrow: RecordBatch,
-    /// `None` if it is stored by itself.
+    /// `None` unless it was read together with others.
     pub(crate) shared: Option<SharedRows>,
     /// All rows, encoded for the processes of exporters.
     pub payload: Arc<PayloadSlot>,
@@ -168,7 +168,7 @@ impl StoredBatch {
         }
     }
 
-    /// A small batch as it was read. `before` is the batch that was read before it.
+    /// A small batch as it was read. `before` is what a batch that was read before it shares with others.
     pub(crate) fn of_small(
         seq: Seq,
         header: Header,

@@ -1,6 +1,8 @@
 //! Reads the batches of one storage backwards, the newest first.
 
-use super::{BatchJournal, ReadForm, ReadResult};
+use std::sync::Arc;
+
+use super::{BatchJournal, ReadForm};
 use crate::{
     batch::{ReadBatch, Seq},
     journal::ReadError,
@@ -49,9 +51,15 @@ impl Iterator for StorageHistory<'_> {
                 continue;
             };
             self.next = Seq(record.seq.0.saturating_sub(1));
-            match self.journal.decode(record, ReadForm::Rows, None) {
-                ReadResult::Batch(batch) => return Some(Ok(batch)),
-                ReadResult::Damaged(..) | ReadResult::EndOfJournal => {}
+            if let Some(cached) = self.journal.cached(record.seq) {
+                return Some(Ok(cached));
+            }
+            // Exporters rarely need it, so it is not kept for them.
+            if let Ok(batch) = self
+                .journal
+                .decode_record(&record, ReadForm::Rows, &mut None)
+            {
+                return Some(Ok(ReadBatch::new(Arc::new(batch))));
             }
         }
         None

@@ -446,10 +446,7 @@ impl BatchJournal {
                 break;
             }
             let seq = record.seq;
-            let result = self.decode(record, form, shared.as_ref());
-            if let ReadResult::Batch(batch) = &result {
-                shared.clone_from(&batch.shared);
-            }
+            let result = self.decode(record, form, &mut shared);
             bytes += result.held_bytes();
             found.push_back((seq, result));
         }
@@ -464,15 +461,20 @@ impl BatchJournal {
         self.cache.insert(batch)
     }
 
-    /// The batch of a record. `before` is what the batch before it shares with others.
-    fn decode(&self, record: Record, form: ReadForm, before: Option<&SharedRows>) -> ReadResult {
+    /// The batch of a record. `shared` is what the last small batch shares with others.
+    fn decode(
+        &self,
+        record: Record,
+        form: ReadForm,
+        shared: &mut Option<SharedRows>,
+    ) -> ReadResult {
         // Another exporter may have decoded it since `read` looked.
         if let Some(batch) = self.cache.get(record.seq) {
             return ReadResult::Batch(batch);
         }
         let batch = match self.cache.announced_batch(&record.header) {
             Some(announced) => announced.stored(record.seq, record.header),
-            None => match self.decode_record(&record, form, before) {
+            None => match self.decode_record(&record, form, shared) {
                 Ok(decoded) => decoded,
                 Err(error) => return ReadResult::Damaged(Box::new(record), error.to_string()),
             },
@@ -484,14 +486,16 @@ impl BatchJournal {
         &self,
         record: &Record,
         form: ReadForm,
-        before: Option<&SharedRows>,
+        shared: &mut Option<SharedRows>,
     ) -> Result<StoredBatch, CodecError> {
         let payloads = self.cache.payloads();
         let (seq, header) = (record.seq, record.header.clone());
         let (arrow, payload) = match (&record.payload, form) {
             (RecordPayload::Rows(batch), _) => {
-                let (batch, payload) = (batch.clone(), payloads.slot());
-                return Ok(StoredBatch::of_small(seq, header, batch, payload, before));
+                let (rows, payload) = (batch.clone(), payloads.slot());
+                let batch = StoredBatch::of_small(seq, header, rows, payload, shared.as_ref());
+                shared.clone_from(&batch.shared);
+                return Ok(batch);
             }
             (RecordPayload::Encoded(bytes), ReadForm::Rows) => {
                 (codec::decode(bytes)?, payloads.slot())

@@ -11,14 +11,18 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 
 use super::{
-    BatchEncoder, CodecError, ENCODERS, MAX_BATCH_BYTES, MAX_WITH_DICTIONARY, ROW_GROUP_FRAME,
-    STREAM, STREAM_GROUP_FRAME, decompress_small, encode, read_plain,
+    BatchEncoder, CodecError, ENCODERS, MAX_WITH_DICTIONARY, ROW_GROUP_FRAME, STREAM,
+    STREAM_GROUP_FRAME, decompress_small, encode, read_plain,
     record::{RecordPayload, SmallBatch},
     write_stream,
 };
 use crate::batch::{concat, memory::HeldBytes, with_shared_schema};
 
 const COUNT_BYTES: usize = size_of::<u32>();
+
+/// The longest content of a frame that is read: far more than a group has, whose rows take at most
+/// [`MAX_WITH_DICTIONARY`] bytes.
+const MAX_CONTENT: usize = 1 << 20;
 
 /// Small batches for one frame.
 #[derive(Debug, Default)]
@@ -72,7 +76,7 @@ impl RowGroup {
     ///
     /// # Errors
     ///
-    /// No memory is left.
+    /// As [`encode`].
     pub(crate) fn encode(&self) -> Result<Vec<u8>, CodecError> {
         if let [one] = self.batches.as_slice() {
             return encode(one);
@@ -128,7 +132,7 @@ pub(crate) fn split(payload: &[u8]) -> Result<Option<StoredPayloads>, CodecError
         Some(_) | None => return Ok(None),
     };
     let content =
-        decompress_small(|decompressor| decompressor.decompress(&payload[1..], MAX_BATCH_BYTES));
+        decompress_small(|decompressor| decompressor.decompress(&payload[1..], MAX_CONTENT));
     split(content.map_err(CodecError::Decompress)?).map(Some)
 }
 

@@ -20,9 +20,9 @@ pub enum RecordPayload {
 #[derive(Clone, Debug)]
 pub struct SmallBatch {
     pub(crate) rows: RecordBatch,
-    /// The memory that its rows use.
+    /// The memory that its rows use, or its part of that of the rows that it was read with.
     pub(crate) bytes: u64,
-    /// `None` until it was stored.
+    /// `None` until it was read.
     pub(crate) part: Option<SharedPart>,
 }
 

@@ -256,6 +256,18 @@ fn sizes_of_a_group_that_are_wrong_are_an_error() {
 }
 
 #[test]
+fn a_frame_that_is_longer_than_any_group_is_not_read() {
+    for format in [STREAM_GROUP_FRAME, ROW_GROUP_FRAME] {
+        let mut content = vec![0; 8 << 20];
+        content[..4].copy_from_slice(&1_000_000_u32.to_le_bytes());
+        let mut encoder = BatchEncoder::take().unwrap();
+        let stored = encoder.compress(format, &content).unwrap();
+        assert!(stored.len() < 8 << 10, "{}", stored.len());
+        assert!(matches!(split(&stored), Err(CodecError::Decompress(_))));
+    }
+}
+
+#[test]
 fn a_cut_off_batch_is_an_error_at_every_length() {
     let bytes = encode(&series(20)).unwrap();
     for len in 0..bytes.len() {

@@ -134,8 +134,8 @@ impl RowSelection {
     fn stored(&self) -> Option<StoredRows> {
         let first = self.parts.first()?;
         // The payload of a batch that shares its memory would have texts of others.
-        let is_whole = self.parts.len() == 1 && !first.is_shared();
-        let first_row = first.consecutive_from().filter(|_| is_whole);
+        let has_own_payload = self.parts.len() == 1 && !first.is_shared();
+        let first_row = first.consecutive_from().filter(|_| has_own_payload);
         Some(StoredRows::new(first.batch.stored.clone(), first_row))
     }
 

@@ -26,18 +26,19 @@ impl StoredGroup {
 
     /// The payload of a record of the group, or an empty one.
     pub(super) fn take(&mut self, seq: u64) -> RecordPayload {
-        let from_end = self.last_seq.checked_sub(seq).map(usize::try_from);
+        let from_end = self.last_seq.checked_sub(seq);
         let index = from_end.and_then(|from_end| {
-            let len = self.payloads.len();
-            len.checked_sub(from_end.ok()? + 1)
+            let from_end = usize::try_from(from_end).ok()?;
+            self.payloads.len().checked_sub(from_end + 1)
         });
         let payload = index.and_then(|index| self.payloads.take(index));
         payload.unwrap_or_default()
     }
 }
 
-/// Gives the payloads of a group to some of its records, up to one of them, with what is `stored` with that. A payload
-/// that cannot be read stays as it is stored, and one that is missing stays empty: neither can be decoded.
+/// Gives the payloads of a group to some of its records, up to one of them, with what is `stored` with that. If they
+/// cannot be read, the last record has what is stored, and the others its format: neither can be decoded. A payload that
+/// is missing stays empty.
 pub(super) fn fill(
     connection: &Connection,
     records: &mut [Record],
@@ -72,8 +73,12 @@ pub(super) fn fill(
             }
         }
         Err(_) => {
-            for record in records {
-                record.payload = stored.clone().into();
+            let format = stored.get(..1).unwrap_or_default().to_vec();
+            for record in records.iter_mut() {
+                record.payload = format.clone().into();
+            }
+            if let Some(last) = records.last_mut().filter(|last| last.seq.0 == last_seq) {
+                last.payload = stored.into();
             }
         }
     }
