@@ -175,7 +175,7 @@ impl BatchRows {
         arrow_select::take::take_record_batch(arrow, &arrow_array::UInt32Array::from(rows))
     }
 
-    /// The rows of consecutive parts, each of which [`Self::is_before`] the next one.
+    /// The rows of consecutive parts: [`Self::is_before`] is true for each and the next one.
     pub(super) fn arrow_of(parts: &[Self]) -> Result<RecordBatch, ArrowError> {
         let (first, rows) = (&parts[0], parts.iter().map(Self::sent_count).sum());
         match first.shared_rows() {

@@ -167,8 +167,8 @@ fn batches_that_were_read_together_are_sent_and_kept_with_their_own_rows_and_tex
             assert_eq!(texts(&selection.request().unwrap().arrow), wanted(&names));
             let results = all(&selection, rejected());
             for dead in window.commit(&selection, &results).dead {
-                let letter = dead_letters::from_rows(&dead, "1").unwrap();
-                let rows = codec::decode(&letter.payload).unwrap();
+                let stored = dead_letters::from_rows(&dead, "1").unwrap();
+                let rows = codec::decode(&stored.payload).unwrap();
                 let first = PerformanceBatch::try_from_arrow(rows.clone()).unwrap();
                 let names: Vec<_> = first.series().map(|row| row.name().to_owned()).collect();
                 assert_eq!(texts(&rows), wanted(&names));
