@@ -315,6 +315,10 @@ fn prove(sabotages: &[Row]) {
             host.wait_for(&format!("sabotage {name}"), || done.exists().then_some(()));
         }
     }
+    if sabotages.iter().any(|row| row.0 == "alarm") {
+        // This process dies a moment after its call.
+        host.wait_for_log("died: SIGALRM");
+    }
     // By a delivery, an instance proves that it works.
     sent.push("last".to_owned());
     ingest(&host, "last");

@@ -40,6 +40,7 @@ impl<'a> Labels<'a> {
     }
 
     /// The codes of the key and of the value of each label, which [`Self::text`] takes.
+    #[cfg(feature = "json")]
     pub(crate) fn codes(&self) -> impl Iterator<Item = (i32, i32)> + use<'a> {
         let LabelColumn { keys, values, .. } = self.column;
         let entries = self.start..self.end;
@@ -48,12 +49,14 @@ impl<'a> Labels<'a> {
     }
 
     /// The key and the value with these codes.
+    #[cfg(feature = "json")]
     pub(crate) fn text(&self, (key, value): (i32, i32)) -> (&'a str, &'a str) {
         let LabelColumn { keys, values, .. } = self.column;
         (keys.text(key), values.text(value))
     }
 
     /// Whether equal codes are equal texts in both.
+    #[cfg(feature = "json")]
     pub(crate) fn has_codes_of(&self, other: &Self) -> bool {
         std::ptr::eq(self.column, other.column)
     }
