@@ -114,21 +114,24 @@ struct BatchEncoder {
 ///
 /// The batch is larger than [`MAX_BATCH_BYTES`], or no memory is left.
 pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
+    encode_with(|plain| write_stream(batch, plain), BatchEncoder::encode)
+}
+
+/// Encodes what `write` appends to the buffer of an encoder.
+fn encode_with(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), ArrowError>,
+    encode: impl FnOnce(&mut BatchEncoder, &[u8]) -> Result<Vec<u8>, CodecError>,
+) -> Result<Vec<u8>, CodecError> {
     let mut encoder = BatchEncoder::take().map_err(CodecError::Compress)?;
-    encoder.plain.clear();
-    write_stream(batch, &mut encoder.plain).map_err(CodecError::Write)?;
-    let plain = std::mem::take(&mut encoder.plain);
-    let encoded = encoder.encode(&plain)?;
+    let mut plain = std::mem::take(&mut encoder.plain);
+    plain.clear();
+    write(&mut plain).map_err(CodecError::Write)?;
+    let encoded = encode(&mut encoder, &plain)?;
     if plain.capacity() <= 2 * MAX_WITH_DICTIONARY {
         encoder.plain = plain;
     }
     ENCODERS.put(encoder);
     Ok(encoded)
-}
-
-/// Whether the journal encodes a batch together with others.
-pub(crate) fn is_small(batch: &RecordBatch) -> bool {
-    used_bytes(batch) <= MAX_IN_GROUP
 }
 
 /// A batch as a stream that is not compressed.
@@ -236,7 +239,7 @@ pub(crate) fn write_plain(batch: &RecordBatch, writer: impl Write) -> io::Result
 }
 
 fn write_stream(batch: &RecordBatch, plain: &mut Vec<u8>) -> Result<(), ArrowError> {
-    if is_small(batch) {
+    if used_bytes(batch) <= MAX_IN_GROUP {
         return write_small(batch, plain);
     }
     let mut writer = StreamWriter::try_new(plain, &batch.schema())?;

@@ -26,7 +26,7 @@ use delfin_plugin_protocol::{
 };
 
 use super::{
-    codec::{self, CodecError, RecordPayload},
+    codec::{self, CodecError, RecordPayload, SmallBatch},
     memory::used_bytes,
 };
 use crate::memory::{BatchBytes, MemoryBudget};
@@ -269,13 +269,11 @@ impl PayloadPool {
         rows: RecordBatch,
         slot: &Arc<PayloadSlot>,
     ) -> Result<(RecordPayload, RecordBatch), CodecError> {
-        // The journal encodes a small batch together with others.
-        let ahead = match codec::is_small(&rows) {
-            true => None,
-            false => self.encode_ahead(&rows),
-        };
-        let Some((payload, plain)) = ahead else {
-            return Ok((RecordPayload::new(&rows)?, rows));
+        if let Some(small) = SmallBatch::new(&rows) {
+            return Ok((RecordPayload::Rows(small), rows));
+        }
+        let Some((payload, plain)) = self.encode_ahead(&rows) else {
+            return Ok((codec::encode(&rows)?.into(), rows));
         };
         self.encoded_batches.fetch_add(1, Relaxed);
         let record = codec::encode_plain(&plain)?.into();

@@ -11,8 +11,8 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 
 use super::{
-    BatchEncoder, CodecError, ENCODERS, MAX_WITH_DICTIONARY, ROW_GROUP_FRAME, STREAM,
-    STREAM_GROUP_FRAME, decompress_small, encode, read_plain,
+    CodecError, MAX_WITH_DICTIONARY, ROW_GROUP_FRAME, STREAM, STREAM_GROUP_FRAME, decompress_small,
+    encode, encode_with, read_plain,
     record::{RecordPayload, SmallBatch},
     write_stream,
 };
@@ -82,18 +82,16 @@ impl RowGroup {
             return encode(one);
         }
         let all = concat(&self.batches).map_err(CodecError::Write)?;
-        let mut encoder = BatchEncoder::take().map_err(CodecError::Compress)?;
-        let mut content = std::mem::take(&mut encoder.plain);
-        content.clear();
-        write_stream(&all, &mut content).map_err(CodecError::Write)?;
         let rows = self.batches.iter().map(|batch| batch.num_rows() as u32);
-        for count in rows.chain([self.batches.len() as u32]) {
-            content.extend_from_slice(&count.to_le_bytes());
-        }
-        let encoded = encoder.compress(ROW_GROUP_FRAME, &content);
-        encoder.plain = content;
-        ENCODERS.put(encoder);
-        encoded
+        let counts = rows.chain([self.batches.len() as u32]);
+        let write = |content: &mut Vec<u8>| {
+            write_stream(&all, content)?;
+            content.extend(counts.flat_map(u32::to_le_bytes));
+            Ok(())
+        };
+        encode_with(write, |encoder, content| {
+            encoder.compress(ROW_GROUP_FRAME, content)
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use arrow_array::RecordBatch;
 
-use super::{CodecError, as_payload, decode, is_small};
+use super::{CodecError, MAX_IN_GROUP, as_payload, decode};
 use crate::batch::memory::{HeldBytes, used_bytes};
 
 /// The batch of a record.
@@ -35,18 +35,6 @@ pub(crate) struct SharedPart {
 }
 
 impl RecordPayload {
-    /// The payload of a new record.
-    ///
-    /// # Errors
-    ///
-    /// As [`super::encode`].
-    pub fn new(batch: &RecordBatch) -> Result<Self, CodecError> {
-        if is_small(batch) {
-            return Ok(Self::Rows(batch.clone().into()));
-        }
-        super::encode(batch).map(Self::Encoded)
-    }
-
     /// Its memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -94,6 +82,17 @@ impl From<Vec<u8>> for RecordPayload {
 }
 
 impl SmallBatch {
+    /// A new batch; `None` if it is larger.
+    #[must_use]
+    pub fn new(rows: &RecordBatch) -> Option<Self> {
+        let bytes = used_bytes(rows);
+        (bytes <= MAX_IN_GROUP).then(|| Self {
+            rows: rows.clone(),
+            bytes: bytes as u64,
+            part: None,
+        })
+    }
+
     /// Some of the rows that are stored together.
     pub(super) fn part(all: &Arc<RecordBatch>, held: HeldBytes, rows: Range<usize>) -> Self {
         Self {
@@ -104,16 +103,6 @@ impl SmallBatch {
                 held,
                 first_row: rows.start,
             }),
-        }
-    }
-}
-
-impl From<RecordBatch> for SmallBatch {
-    fn from(rows: RecordBatch) -> Self {
-        Self {
-            bytes: used_bytes(&rows) as u64,
-            rows,
-            part: None,
         }
     }
 }

@@ -177,6 +177,8 @@ fn a_large_batch_is_encoded_once_for_the_journal_and_for_exporters() {
     let slot = shared_slot(&pool);
     encode_record(&slot);
     assert_eq!(pool.stats().bytes, 0);
+    let (record, _) = pool.encode_record(rows.clone(), &slot).unwrap();
+    assert_eq!(record, codec::encode(&rows).unwrap().into());
     encode(&slot, &rows);
     let (next, before) = (shared_slot(&pool), pool.stats().bytes);
     encode_record(&next);
@@ -203,7 +205,10 @@ fn a_small_batch_is_left_to_the_journal() {
         assert!(slot.encoded_before().is_none());
         assert_eq!(
             (record, kept),
-            (RecordPayload::Rows(rows.clone().into()), rows.clone())
+            (
+                RecordPayload::Rows(SmallBatch::new(&rows).unwrap()),
+                rows.clone()
+            )
         );
         // Also once exporters want payloads.
         encode(&slot, &rows);

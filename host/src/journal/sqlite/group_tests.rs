@@ -10,7 +10,7 @@ use super::super::conformance::{after, limits, record};
 use super::super::record::ReadLimit;
 use super::tests::{TestJournal, damage_table, lose_record};
 use super::*;
-use crate::batch::codec::RecordPayload;
+use crate::batch::codec::{RecordPayload, SmallBatch};
 
 const RECORDS: u64 = 10;
 
@@ -18,7 +18,7 @@ const RECORDS: u64 = 10;
 fn small(items: u64) -> NewRecord {
     let rows = sample::performance(1, usize::try_from(items).unwrap());
     NewRecord {
-        payload: RecordPayload::new(rows.as_arrow()).unwrap(),
+        payload: RecordPayload::Rows(SmallBatch::new(rows.as_arrow()).unwrap()),
         rows: 1,
         ..record(items)
     }

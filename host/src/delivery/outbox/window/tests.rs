@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     batch::{
         Header, PayloadPool,
-        codec::{self, RecordPayload, RowGroup},
+        codec::{self, RecordPayload, RowGroup, SmallBatch},
     },
     journal::RowSpan,
     memory::{MemoryBudget, MemoryPart},
@@ -69,7 +69,7 @@ fn records_together(series: &[usize], memory: &Arc<MemoryBudget>) -> Vec<ReadBat
         .collect();
     let mut group = RowGroup::default();
     for batch in &batches {
-        group.push(&batch.as_arrow().clone().into());
+        group.push(&SmallBatch::new(batch.as_arrow()).unwrap());
     }
     let mut stored = codec::split(&group.encode().unwrap()).unwrap().unwrap();
     let (pool, mut before) = (PayloadPool::new(memory), None);
