@@ -82,7 +82,7 @@ impl From<Vec<u8>> for RecordPayload {
 }
 
 impl SmallBatch {
-    /// A new batch; `None` if it is larger.
+    /// A batch that is not stored yet; `None` if it is not small.
     #[must_use]
     pub fn new(rows: &RecordBatch) -> Option<Self> {
         let bytes = used_bytes(rows);
