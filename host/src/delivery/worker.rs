@@ -101,7 +101,7 @@ impl Worker {
                 Some(request) = self.inbox.releases.recv() => {
                     self.limits.release(request, &mut self.sender).await;
                 }
-                Ok(()) = self.head.changed() => {}
+                Ok(()) = self.head.changed(), if !self.sender.is_resting() => {}
                 Ok(()) = self.inbox.phase.changed() => {}
                 () = sleep_until(self.wake.into()) => {}
             }
@@ -201,6 +201,7 @@ impl Worker {
                     self.wake = self.wake.min(probe);
                 }
             }
+            NextSend::RestUntil(until) => self.wake = self.wake.min(until),
             NextSend::Idle => {}
         }
     }

@@ -113,6 +113,11 @@ impl Outbox {
         self.window.first()
     }
 
+    /// Whether rows were never sent, of records up to `head`.
+    pub(super) fn has_unsent(&self, head: Seq) -> bool {
+        self.window.next() <= head || self.window.unsent().items > 0
+    }
+
     /// Whether nothing may be sent because the journal has not taken a commit.
     pub(super) fn is_blocked(&self) -> bool {
         self.reader.is_blocked()
@@ -149,8 +154,7 @@ impl Outbox {
         }
         loop {
             self.fill(limits).await;
-            let superseded = self.window.restrict(|batch| wanted(batch));
-            if superseded.commit.filtered > 0 {
+            if let Some(superseded) = self.window.restrict(|batch| wanted(batch)) {
                 self.commit(superseded).await;
                 continue;
             }

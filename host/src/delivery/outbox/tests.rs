@@ -81,6 +81,7 @@ async fn the_next_request_is_made_and_encoded_during_a_call() {
     let (mut outbox, journal) = outbox(&folder, 5).await;
     let encoded = || journal.payload_stats().encoded_requests;
     let (seqs, first) = send(&mut outbox).await;
+    assert!(outbox.has_unsent(Seq(5)));
     assert_eq!((seqs, encoded()), (vec![1, 2], 0));
     prepare(&mut outbox, &first).await;
     assert_eq!(encoded(), 1);
@@ -93,6 +94,8 @@ async fn the_next_request_is_made_and_encoded_during_a_call() {
     deliver(&mut outbox, &second).await;
     let (seqs, third) = send(&mut outbox).await;
     assert_eq!((seqs, encoded()), (vec![5], 1));
+    assert!(!outbox.has_unsent(Seq(5)));
+    assert!(outbox.has_unsent(Seq(6)));
     deliver(&mut outbox, &third).await;
     outbox.finish().await;
     let counts = journal.backend().counts("e").unwrap().unwrap();

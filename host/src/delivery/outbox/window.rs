@@ -372,13 +372,13 @@ impl Window {
         true
     }
 
-    /// Commits as filtered the rows that are no longer wanted. `wanted` returns
-    /// the rows of a batch that still are; `None`: all rows. Replayed batches are
+    /// Commits as filtered the rows that are no longer wanted, if there are any. `wanted`
+    /// returns the rows of a batch that still are; `None`: all rows. Replayed batches are
     /// sent whole.
     pub(super) fn restrict(
         &mut self,
         wanted: impl Fn(&StoredBatch) -> Option<Vec<u32>>,
-    ) -> RowCommit {
+    ) -> Option<RowCommit> {
         let mut commit = RowCommit::default();
         for batch in &mut self.batches {
             let Some(wanted) = wanted(batch.stored()).filter(|_| !batch.is_replayed()) else {
@@ -389,7 +389,7 @@ impl Window {
                 commit.add(rows, &RowResult::Delivered, Attempts::default());
             }
         }
-        self.advance(commit)
+        (!commit.committed.is_empty()).then(|| self.advance(commit))
     }
 
     /// The position of the first pending row.

@@ -8,6 +8,7 @@ mod check;
 mod dead_letters;
 mod pacing;
 mod replay;
+mod rest;
 mod sizing;
 mod trial;
 
@@ -38,6 +39,7 @@ use crate::{
 use action::OutcomeAction;
 use pacing::Pacing;
 use replay::{DeadLetterReplay, ReplayedDeadLetter};
+use rest::Rest;
 use trial::ReceiverTrial;
 
 /// What a request carries.
@@ -62,6 +64,8 @@ pub(super) enum NextSend {
     /// Check whether the receiver is available before the next request.
     CheckHealth,
     WaitUntil(Instant),
+    /// Nothing, until then: more rows may come.
+    RestUntil(Instant),
     /// Nothing, until a record is appended or a call returns.
     Idle,
 }
@@ -91,6 +95,7 @@ pub(super) struct Sender {
     /// Measures the age of batches and of their first attempt.
     clock: HostClock,
     fatal_rows: FatalRows,
+    rest: Rest,
 }
 
 impl RequestPayload {
@@ -138,6 +143,7 @@ impl Sender {
             replay: DeadLetterReplay::new(),
             resend: ResendSchedule::new(parts.resend.clone(), clock.clone()),
             fatal_rows: FatalRows::default(),
+            rest: Rest::default(),
             reporter,
             clock,
         }
@@ -167,6 +173,11 @@ impl Sender {
         self.trial.next_probe()
     }
 
+    /// Whether new rows are sent together with later ones.
+    pub(super) fn is_resting(&self) -> bool {
+        self.rest.until(Instant::now()).is_some()
+    }
+
     async fn next_by_backoff(&mut self, head: Seq) -> NextSend {
         if let Some(until) = self.pacing.blocked_until() {
             return NextSend::WaitUntil(until);
@@ -184,7 +195,11 @@ impl Sender {
         if let Some((sent, request)) = self.next_dead_letter().await {
             return send(RequestPayload::DeadLetter(sent), request);
         }
+        if let Some(until) = self.rest.until(Instant::now()) {
+            return NextSend::RestUntil(until);
+        }
         let next = self.next_rows(self.config.batch.linger).await;
+        self.rest.on_request(self.outbox.has_unsent(head));
         match (next, self.resend.next_due()) {
             (NextSend::WaitUntil(until), Some(due)) => NextSend::WaitUntil(until.min(due)),
             (NextSend::Idle, Some(due)) => NextSend::WaitUntil(due),
@@ -273,6 +288,9 @@ impl Sender {
             OutcomeAction::Commit(results) => {
                 if !is_out_of_time {
                     self.pacing.on_in_time(selection.items());
+                }
+                if outcome.is_ok() {
+                    self.rest.on_delivered(result.took, Instant::now());
                 }
                 self.commit_rows(selection, results, outcome).await
             }
