@@ -57,7 +57,8 @@ const ROW_GROUP_FRAME: u8 = 5;
 // Values of metrics hardly compress: higher levels cost time and save little space.
 const ZSTD_LEVEL: i32 = 1;
 
-/// Streams up to this size are compressed with the dictionary. Longer ones repeat enough by themselves.
+/// Streams up to this size are written as small ones, and compressed with the dictionary. Longer ones repeat enough
+/// by themselves.
 const MAX_WITH_DICTIONARY: usize = 64 << 10;
 
 /// Batches up to this size are encoded together, on the thread that writes the journal. Larger ones have less in
@@ -239,7 +240,7 @@ pub(crate) fn write_plain(batch: &RecordBatch, writer: impl Write) -> io::Result
 }
 
 fn write_stream(batch: &RecordBatch, plain: &mut Vec<u8>) -> Result<(), ArrowError> {
-    if used_bytes(batch) <= MAX_IN_GROUP {
+    if used_bytes(batch) <= MAX_WITH_DICTIONARY {
         return write_small(batch, plain);
     }
     let mut writer = StreamWriter::try_new(plain, &batch.schema())?;

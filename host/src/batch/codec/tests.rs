@@ -69,9 +69,12 @@ fn a_small_stream_is_the_one_that_arrow_writes() {
     let mut alerts = AlertBatchBuilder::new();
     alerts.alert(alert);
     let alerts = alerts.build().as_arrow().clone();
+    let large = series(200);
+    assert!((MAX_IN_GROUP..MAX_WITH_DICTIONARY).contains(&used_bytes(&large)));
     for batch in [
         series(3),
         alerts,
+        large,
         series(0),
         series(9).slice(4, 2),
         series(3),
