@@ -10,6 +10,8 @@ mod circuit_breaker;
 mod command;
 mod fatal_rows;
 mod fill_rate;
+#[cfg(test)]
+mod fixture;
 mod handle;
 mod instances;
 mod limits;

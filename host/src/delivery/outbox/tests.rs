@@ -2,17 +2,10 @@
 
 use std::sync::Arc;
 
-use delfin_plugin_api::{Kind, Origin, sample};
 use tokio::task::yield_now;
 
 use super::*;
-use crate::{
-    batch::NewBatch,
-    batch_journal::BatchJournal,
-    config::{self, Source},
-    journal::{self, JournalLimits, StartFrom},
-    memory::MemoryBudget,
-};
+use crate::{batch_journal::BatchJournal, delivery::fixture};
 
 const TWO_ROWS: RequestSize = RequestSize {
     items: 2,
@@ -23,27 +16,9 @@ const LIMITS: RequestLimits = RequestLimits {
     merged: TWO_ROWS,
 };
 
-/// An outbox with so many batches of a row, for an exporter in a process.
+/// An outbox with so many batches of a row.
 async fn outbox(folder: &tempfile::TempDir, batches: usize) -> (Outbox, Arc<BatchJournal>) {
-    let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
-    let memory = MemoryBudget::new(u64::MAX);
-    let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), &memory);
-    let journal = Arc::new(journal);
-    let text =
-        "performance_exporters = [\"e\"]\n[exporter.e]\nplugin = \"P\"\nisolation = \"process\"";
-    let mut config = config::parse(text, &Source::Embedded).unwrap();
-    let config = config.exporters.remove(0);
-    let cursor = journal.backend().open_cursor("e", StartFrom::Now).await;
-    for _ in 0..batches {
-        let batch = NewBatch {
-            rows: sample::performance(1, 1).into(),
-            origin: Origin::Ingest,
-            storage_id: None,
-            complete: false,
-        };
-        journal.accept(batch, None).await.unwrap();
-    }
-    let parts = DeliveryParts::without_plugin(config, &journal, cursor.unwrap(), folder.path());
+    let (parts, journal) = fixture::parts(folder, "", batches).await;
     let reporter = Reporter::new(&parts, Arc::default());
     (Outbox::new(&parts, reporter), journal)
 }

@@ -550,3 +550,6 @@ fn send(payload: RequestPayload, request: ExportRequest) -> NextSend {
         request: Arc::new(request),
     })
 }
+
+#[cfg(test)]
+mod tests;
