@@ -276,6 +276,8 @@ fn the_container_image_runs_as_its_user_and_its_health_check_succeeds() {
         health.stdout.contains("1 exporter: 1 running"),
         "{health:?}"
     );
+    // `buildah` passes the signal on; killed, it would leave the host behind.
+    host.stop();
     let image = store.run(&["inspect", "--type=image", "localhost/delfin-host"]);
     assert!(image.contains("\\\"Healthcheck\\\""), "{image}");
 }

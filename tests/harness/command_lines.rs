@@ -5,10 +5,12 @@
 use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::PATIENCE;
 
@@ -57,6 +59,19 @@ impl CommandLines {
     #[must_use]
     pub fn next_within(&self, time: Duration) -> Option<String> {
         self.lines.recv_timeout(time).ok()
+    }
+
+    /// Asks the command to end, and waits until it and those that it has started close the output.
+    pub fn stop(self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("send a signal");
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => panic!("the command does not end"),
+            }
+        }
     }
 }
 
