@@ -57,8 +57,8 @@ const ROW_GROUP_FRAME: u8 = 5;
 // Values of metrics hardly compress: higher levels cost time and save little space.
 const ZSTD_LEVEL: i32 = 1;
 
-/// Streams up to this size are written as small ones, and compressed with the dictionary. Longer ones repeat enough
-/// by themselves.
+/// Batches up to this size are written as small streams, and streams up to it are compressed with the dictionary.
+/// Longer ones repeat enough by themselves.
 const MAX_WITH_DICTIONARY: usize = 64 << 10;
 
 /// Batches up to this size are encoded together, on the thread that writes the journal. Larger ones have less in

@@ -55,6 +55,8 @@ pub(super) struct Worker {
     is_paused: bool,
     /// When to act again, if nothing happens before.
     wake: Instant,
+    /// Until it acts again, appends do not wake it.
+    is_resting: bool,
 }
 
 /// Whether the worker goes on.
@@ -82,6 +84,7 @@ impl Worker {
             tap,
             is_paused: parts.paused,
             wake: Instant::now(),
+            is_resting: false,
         }
     }
 
@@ -101,7 +104,7 @@ impl Worker {
                 Some(request) = self.inbox.releases.recv() => {
                     self.limits.release(request, &mut self.sender).await;
                 }
-                Ok(()) = self.head.changed(), if !self.sender.is_resting() => {}
+                Ok(()) = self.head.changed(), if !self.is_resting => {}
                 Ok(()) = self.inbox.phase.changed() => {}
                 () = sleep_until(self.wake.into()) => {}
             }
@@ -115,6 +118,7 @@ impl Worker {
     /// Does what can be done now.
     async fn act(&mut self) -> Next {
         self.wake = Instant::now() + WAKE_INTERVAL;
+        self.is_resting = false;
         let phase = *self.inbox.phase.borrow();
         let is_stopping = phase != Phase::Running;
         if phase == Phase::Aborting || (is_stopping && self.instances.is_stuck()) {
@@ -201,7 +205,10 @@ impl Worker {
                     self.wake = self.wake.min(probe);
                 }
             }
-            NextSend::RestUntil(until) => self.wake = self.wake.min(until),
+            NextSend::RestUntil(until) => {
+                self.wake = self.wake.min(until);
+                self.is_resting = true;
+            }
             NextSend::Idle => {}
         }
     }

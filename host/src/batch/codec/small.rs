@@ -1,6 +1,6 @@
 //! Writes the streams of small batches.
 //!
-//! Most of a small stream describes its columns, which are nearly always the same. So the message with the columns
+//! A large part of a small stream describes its columns, which are nearly always the same. So the message with the columns
 //! is written once, and copied into each stream. The streams are those that [`StreamWriter`] writes.
 //!
 //! [`StreamWriter`]: arrow_ipc::writer::StreamWriter

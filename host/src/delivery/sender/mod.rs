@@ -173,11 +173,6 @@ impl Sender {
         self.trial.next_probe()
     }
 
-    /// Whether new rows are sent together with later ones.
-    pub(super) fn is_resting(&self) -> bool {
-        self.rest.until(Instant::now()).is_some()
-    }
-
     async fn next_by_backoff(&mut self, head: Seq) -> NextSend {
         if let Some(until) = self.pacing.blocked_until() {
             return NextSend::WaitUntil(until);

@@ -6,27 +6,27 @@
 
 use std::time::{Duration, Instant};
 
-/// Calls that carry little take at most a fifth of the time.
-const CALLS: u32 = 4;
+/// How many times a call the exporter rests after it: calls that carry little take at most a fifth of the time.
+const PER_CALL: u32 = 4;
 const MAX_REST: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     /// No rows are left after those of the last request.
-    follows: bool,
+    has_sent_all: bool,
     until: Option<Instant>,
 }
 
 impl Rest {
     /// Rows are sent; `has_more`: others were never sent.
     pub(super) fn on_request(&mut self, has_more: bool) {
-        self.follows = !has_more;
+        self.has_sent_all = !has_more;
     }
 
     /// The rows were delivered, in this time.
     pub(super) fn on_delivered(&mut self, took: Duration, now: Instant) {
-        let rest = took.saturating_mul(CALLS).min(MAX_REST);
-        self.until = self.follows.then(|| now + rest);
+        let rest = took.saturating_mul(PER_CALL).min(MAX_REST);
+        self.until = self.has_sent_all.then(|| now + rest);
     }
 
     /// When it ends, if it has not ended yet.
